@@ -52,7 +52,7 @@ module.exports = {
     {
       name: 'nobody-imports-the-entries',
       severity: 'error',
-      from: { path: '^src/' , pathNot: ['^src/main/(electron|cli)/', '^src/main/index\\.ts$'] },
+      from: { path: '^src/', pathNot: ['^src/main/(electron|cli)/', '^src/main/index\\.ts$'] },
       to: { path: '^src/main/(electron|cli)/|^src/main/index\\.ts$' },
     },
   ],
@@ -60,6 +60,9 @@ module.exports = {
     doNotFollow: { path: 'node_modules' },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.web.json' },
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'types', 'svelte'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'types', 'svelte'],
+    },
   },
 };

@@ -24,10 +24,7 @@ export default ts.config(
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
       '@typescript-eslint/consistent-type-imports': 'error',
       '@typescript-eslint/switch-exhaustiveness-check': 'error',
-      'no-restricted-globals': [
-        'error',
-        { name: 'setImmediate', message: 'Inject the scheduler instead.' },
-      ],
+      'no-restricted-globals': ['error', { name: 'setImmediate', message: 'Inject the scheduler instead.' }],
     },
   },
   ...svelte.configs.recommended,

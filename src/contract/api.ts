@@ -1,0 +1,175 @@
+// The one API between backend and windows: every method and every stream, by name.
+import { z } from 'zod';
+import { alertEventSchema, alertRuleSchema, alertSchema, metricSchema } from '../core/alert.ts';
+import { stageStatsSchema } from '../core/timing.ts';
+import { connectionTestSchema } from './connection-test.ts';
+import type { ErrorCode } from './errors.ts';
+import { historyQuerySchema, historySchema } from './history.ts';
+import { connectionSummarySchema, overviewDeltaSchema, overviewSchema, tenantRowSchema } from './live.ts';
+import { logTailSchema } from './logs.ts';
+import { rehearsalSchema, rehearsalSwitchesSchema } from './rehearsal.ts';
+import { connectionSettingsSchema, ruleOverrideSchema } from './settings.ts';
+
+interface MethodSpec {
+  input: z.ZodType;
+  output: z.ZodType;
+  /** The codes a caller should expect besides `internal` and `bad-request`. */
+  errors: readonly ErrorCode[];
+}
+interface StreamSpec {
+  params: z.ZodType;
+  snapshot: z.ZodType;
+  delta: z.ZodType;
+}
+const method = <const S extends MethodSpec>(spec: S): S => spec;
+const stream = <const S extends StreamSpec>(spec: S): S => spec;
+
+const nothing = z.strictObject({});
+const connectionDraft = z.strictObject({
+  connection: connectionSettingsSchema,
+  /** Secrets by their `stored` key; a key left out keeps what is stored. Write-only: never sent back. */
+  secrets: z.record(z.string(), z.string()).default({}),
+});
+
+export const methods = {
+  'app.info': method({
+    input: nothing,
+    output: z.object({
+      version: z.string(),
+      node: z.string(),
+      platform: z.string(),
+      dataDirectory: z.string(),
+      settingsFile: z.string(),
+      /** How secrets are kept here, in words. */
+      secrets: z.string(),
+      startedAtMs: z.number(),
+    }),
+    errors: [],
+  }),
+  'connections.get': method({
+    input: z.strictObject({ id: z.string() }),
+    output: connectionSettingsSchema,
+    errors: ['not-found'],
+  }),
+  'connections.save': method({
+    input: connectionDraft,
+    output: z.object({ id: z.string() }),
+    errors: ['settings-invalid', 'storage-failed'],
+  }),
+  'connections.remove': method({
+    input: z.strictObject({ id: z.string() }),
+    output: nothing,
+    errors: ['not-found', 'storage-failed'],
+  }),
+  /** Remember a host key that a person has compared with its fingerprint. */
+  'hostKeys.accept': method({
+    input: z.strictObject({ host: z.string(), port: z.int(), fingerprint: z.string() }),
+    output: nothing,
+    errors: ['not-found', 'host-key-changed', 'storage-failed'],
+  }),
+  'history.query': method({ input: historyQuerySchema, output: historySchema, errors: ['storage-failed'] }),
+  'alerts.acknowledge': method({
+    input: z.strictObject({ alertId: z.string() }),
+    output: nothing,
+    errors: ['not-found'],
+  }),
+  'rules.list': method({
+    input: z.strictObject({ connectionId: z.string() }),
+    output: z.array(alertRuleSchema),
+    errors: ['not-found'],
+  }),
+  /** Change a shipped rule for every connection, in settings. */
+  'rules.change': method({
+    input: z.strictObject({ rule: metricSchema, change: ruleOverrideSchema }),
+    output: nothing,
+    errors: ['settings-invalid', 'storage-failed'],
+  }),
+  'rehearsal.set': method({ input: rehearsalSwitchesSchema, output: rehearsalSchema, errors: ['not-found'] }),
+  'rehearsal.burst': method({ input: nothing, output: nothing, errors: ['not-found'] }),
+} as const;
+
+export const streams = {
+  /** Every connection with its state; the whole list on each change. */
+  connections: stream({
+    params: nothing,
+    snapshot: z.array(connectionSummarySchema),
+    delta: z.array(connectionSummarySchema),
+  }),
+  overview: stream({
+    params: z.strictObject({ connectionId: z.string() }),
+    snapshot: overviewSchema,
+    delta: overviewDeltaSchema,
+  }),
+  /** One tenant with its stages over the timing window. */
+  tenant: stream({
+    params: z.strictObject({ connectionId: z.string(), tenantId: z.string() }),
+    snapshot: z.object({
+      asOfMs: z.number().nullable(),
+      row: tenantRowSchema,
+      stages: z.array(stageStatsSchema),
+      timingWindowMs: z.number(),
+    }),
+    delta: z.object({
+      asOfMs: z.number().nullable(),
+      row: tenantRowSchema,
+      stages: z.array(stageStatsSchema),
+      timingWindowMs: z.number(),
+    }),
+  }),
+  /** The newest lines, then what follows. */
+  logs: stream({
+    params: z.strictObject({ connectionId: z.string() }),
+    snapshot: logTailSchema,
+    delta: logTailSchema,
+  }),
+  alerts: stream({
+    params: nothing,
+    /** Alerts that are not normal, and the newest changes of state, newest last. */
+    snapshot: z.object({ alerts: z.array(alertSchema), events: z.array(alertEventSchema) }),
+    delta: z.object({
+      changed: z.array(alertSchema),
+      events: z.array(alertEventSchema),
+      /** Events a person should be told of now. */
+      notify: z.array(alertEventSchema),
+    }),
+  }),
+  rehearsal: stream({
+    params: nothing,
+    snapshot: rehearsalSchema.nullable(),
+    delta: rehearsalSchema.nullable(),
+  }),
+  /** Runs the steps of "Test" on a draft; the whole list on each change. Closing it stops the test. */
+  connectionTest: stream({
+    params: connectionDraft,
+    snapshot: connectionTestSchema,
+    delta: connectionTestSchema,
+  }),
+} as const;
+
+export type MethodName = keyof typeof methods;
+export type StreamName = keyof typeof streams;
+/** What a caller sends (defaults may be left out) and what a handler receives. */
+export type CallInput<M extends MethodName> = z.input<(typeof methods)[M]['input']>;
+export type HandlerInput<M extends MethodName> = z.output<(typeof methods)[M]['input']>;
+export type MethodOutput<M extends MethodName> = z.output<(typeof methods)[M]['output']>;
+export type SubscribeParams<S extends StreamName> = z.input<(typeof streams)[S]['params']>;
+export type StreamParams<S extends StreamName> = z.output<(typeof streams)[S]['params']>;
+export type Snapshot<S extends StreamName> = z.output<(typeof streams)[S]['snapshot']>;
+export type Delta<S extends StreamName> = z.output<(typeof streams)[S]['delta']>;
+
+/** One handler a method: a missing one does not compile. A failure is thrown as HeadwayError. */
+export type MethodHandlers = {
+  [M in MethodName]: (input: HandlerInput<M>, signal: AbortSignal) => Promise<MethodOutput<M>>;
+};
+
+/**
+ * One handler a stream. It returns the snapshot, then calls `emit` until `signal` aborts; what it emits before
+ * the snapshot is returned is sent after it. `fail` ends the stream with an error.
+ */
+export type StreamHandlers = {
+  [S in StreamName]: (
+    params: StreamParams<S>,
+    sink: { emit(delta: Delta<S>): void; fail(error: unknown): void },
+    signal: AbortSignal,
+  ) => Promise<Snapshot<S>>;
+};
