@@ -4,7 +4,8 @@ import { DatabaseSync } from 'node:sqlite';
 import { z } from 'zod';
 import { HeadwayError } from '../../../contract/errors.ts';
 import { exact } from '../../../core/count.ts';
-import { nextTurn } from '../fair-claim.ts';
+import type { ReadyTenant } from '../../../core/fair-order.ts';
+import { takeTurns } from '../fair-claim.ts';
 import type { Claim, ClaimOrder, Depths, Enqueued, NewJob, Settlement } from '../job.ts';
 import { migrate } from './sqlite-schema.ts';
 import { prepareStatements } from './sqlite-statements.ts';
@@ -16,7 +17,8 @@ export interface SqliteStoreOptions {
   fresh?: boolean;
 }
 
-const headRow = z.object({ id: z.int(), tenant_id: z.string() });
+const idRow = z.object({ id: z.int() });
+const readyTenantRow = z.object({ tenant: z.string(), ready: z.int().positive() });
 const claimRow = z
   .object({
     id: z.int(),
@@ -141,28 +143,21 @@ export class SqliteStore implements Store {
   }
 
   #claimFirstCome({ owner, limit, nowMs }: { owner: string; limit: number; nowMs: number }): Claim[] {
-    const heads = z.array(headRow).parse(this.#sql.firstCome.all(limit));
+    const heads = z.array(idRow).parse(this.#sql.firstCome.all(limit));
     return heads.map((head) => this.#start(head.id, owner, nowMs));
   }
 
   #claimInTurns({ owner, limit, nowMs }: { owner: string; limit: number; nowMs: number }): Claim[] {
-    const ready = {
-      headAbove: (tenantId: string | null) => {
-        const row = tenantId === null ? this.#sql.lowestHead.get() : this.#sql.headAbove.get(tenantId);
-        if (!row) return null;
-        const { id, tenant_id } = headRow.parse(row);
-        return { id, tenantId: tenant_id };
-      },
+    const readyAfter = (after: string | null, most: number): ReadyTenant<string>[] => {
+      const { readyFromFirst, readyAfter: above } = this.#sql;
+      return z.array(readyTenantRow).parse(after === null ? readyFromFirst.all(most) : above.all(after, most));
     };
-    const claims: Claim[] = [];
-    let cursor = this.#cursor();
-    while (claims.length < limit) {
-      const turn = nextTurn(ready, cursor);
-      if (!turn) break;
-      claims.push(this.#start(turn.id, owner, nowMs));
-      cursor = turn.tenantId;
-    }
-    if (claims.length > 0) this.#sql.moveCursor.run(cursor);
+    const { turns, cursor } = takeTurns(readyAfter, { after: this.#cursor() }, limit);
+    const claims = turns.map((tenantId) => {
+      const head = idRow.parse(this.#sql.headOf.get(tenantId));
+      return this.#start(head.id, owner, nowMs);
+    });
+    if (claims.length > 0) this.#sql.moveCursor.run(cursor.after);
     return claims;
   }
 
