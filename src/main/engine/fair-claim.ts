@@ -15,6 +15,8 @@ export function takeTurns(
   if (ahead.length >= limit || cursor.after === null) return nextTurns(ahead, cursor, limit);
   // Fewer than one turn each: the circle wraps around to the lowest ids, up to where `ahead` begins.
   const first = ahead[0];
-  const wrapped = readyAfter(null, limit).filter((entry) => first === undefined || entry.tenant < first.tenant);
+  const wrapped = readyAfter(null, limit).filter(
+    (entry) => first === undefined || entry.tenant < first.tenant,
+  );
   return nextTurns([...wrapped, ...ahead], cursor, limit);
 }

@@ -16,7 +16,9 @@ afterEach(() => {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
 });
 
-storeConformance('the SQLite store in a file', () => Promise.resolve(SqliteStore.open({ file: freshFile() })));
+storeConformance('the SQLite store in a file', () =>
+  Promise.resolve(SqliteStore.open({ file: freshFile() })),
+);
 storeConformance('the SQLite store in memory', () => Promise.resolve(SqliteStore.inMemory()));
 
 const jobs = (count: number) =>

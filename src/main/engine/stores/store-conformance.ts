@@ -81,7 +81,10 @@ export function storeConformance(name: string, make: () => Promise<Store>): void
 
     it('serves the oldest of a tenant first, by when it became ready', async () => {
       await using store = await make();
-      const [late, early] = await store.enqueue([job('a', { readyAtMs: T + 20 }), job('a', { readyAtMs: T + 10 })], T);
+      const [late, early] = await store.enqueue(
+        [job('a', { readyAtMs: T + 20 }), job('a', { readyAtMs: T + 10 })],
+        T,
+      );
       expect(await claim(store, 2)).toEqual([]);
       expect(await store.promoteDue(T + 5)).toBe(T + 10);
       expect(await store.promoteDue(T + 30)).toBeNull();
@@ -107,7 +110,9 @@ export function storeConformance(name: string, make: () => Promise<Store>): void
       await store.enqueue([job('a')], T);
       const [first] = await claim(store, 1);
       if (!first) throw new Error('nothing claimed');
-      expect(await store.settle([{ claim: first, how: 'retry', atMs: T + 100, error: '451' }], T)).toEqual([true]);
+      expect(await store.settle([{ claim: first, how: 'retry', atMs: T + 100, error: '451' }], T)).toEqual([
+        true,
+      ]);
       expect((await depthOf(store, 'a'))?.delayed.value).toBe(1);
       expect(await store.promoteDue(T + 100)).toBeNull();
       const [second] = await claim(store, 1, 'fair', 'one', T + 150);
