@@ -83,6 +83,7 @@ export class WorkerPool {
     }
     this.#state = 'closing';
     const takeBack = this.#parts.clock.after(deadlineMs, () => this.#stop.abort());
+    if (deadlineMs <= 0) this.#stop.abort();
     await this.#turn;
     if (this.#running.size > 0) await new Promise<void>((resolve) => (this.#onEmpty = resolve));
     takeBack();
