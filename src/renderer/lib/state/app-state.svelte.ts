@@ -11,6 +11,7 @@ import { Painter } from './painter.svelte.ts';
 import { RehearsalState } from './rehearsal.svelte.ts';
 import { Router } from './route.svelte.ts';
 import { Theme } from './theme.svelte.ts';
+import { WebNotifications } from './web-notifications.svelte.ts';
 
 export type Link = 'connecting' | 'live' | 'reconnecting';
 
@@ -24,6 +25,7 @@ export class AppState {
   readonly connections: ConnectionsState;
   readonly alerts: AlertsState;
   readonly rehearsal: RehearsalState;
+  readonly notifications: WebNotifications;
   /** The way to the backend; the last moment it was live is what the banner names. */
   link = $state<Link>('connecting');
   overlay = $state<'palette' | 'help' | null>(null);
@@ -51,6 +53,8 @@ export class AppState {
     this.connections = new ConnectionsState(backend);
     this.alerts = new AlertsState(backend);
     this.rehearsal = new RehearsalState(backend);
+    this.notifications = new WebNotifications(this.router);
+    if (!this.isDesktop) this.alerts.onNotify = (events) => this.notifications.show(events);
   }
 
   /** The connection in view: the route's, else the last one looked at, else the first. */

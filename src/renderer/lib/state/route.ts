@@ -1,5 +1,7 @@
 // Where the window is, as a path: the same under http://127.0.0.1:PORT/ and headway://app/.
 
+import type { AlertScope } from '../../../core/alert.ts';
+
 export type Route =
   | { view: 'home' }
   | { view: 'overview'; connectionId: string }
@@ -47,6 +49,13 @@ export function pathOf(route: Route): string {
     case 'settings':
       return `/${route.view}`;
   }
+}
+
+/** Where a person looks into what an alert is about. */
+export function routeOfScope(connectionId: string, scope: AlertScope): Route {
+  return scope.kind === 'tenant'
+    ? { view: 'tenant', connectionId, tenantId: scope.id }
+    : { view: 'overview', connectionId };
 }
 
 /** A part that is no valid escape stands for itself: a mistyped link must not stop the window. */
