@@ -18,6 +18,15 @@ export interface TransportEvents {
 /** Opens a line. Rejects when there is none to be had, or when `signal` aborts. */
 export type ConnectTransport = (events: TransportEvents, signal: AbortSignal) => Promise<ClientTransport>;
 
+/** What a text says; undefined, which no message is, when it is not JSON text. */
+export function parseJson(text: unknown): unknown {
+  try {
+    return typeof text === 'string' ? JSON.parse(text) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 export interface ClientTimers {
   /** Local clock, epoch ms. */
   nowMs(): number;

@@ -26,7 +26,7 @@ export interface SubscriptionHandlers<S extends StreamName> {
   snapshot(snapshot: Snapshot<S>): void;
   delta(delta: Delta<S>): void;
   /** The stream has ended with an error and stays ended. */
-  error(error: HeadwayError): void;
+  error(error: WireError): void;
   status?(status: SubscriptionStatus): void;
 }
 
@@ -54,17 +54,24 @@ export interface Client {
 
 interface PendingCall {
   message: { t: 'call'; id: number; method: string; input: unknown };
-  settle(outcome: { output: unknown } | { error: HeadwayError }): void;
+  settle: (outcome: { output: unknown } | { error: HeadwayError }) => void;
 }
 
 interface Subscription {
   stream: string;
   params: unknown;
-  /** Of any stream; `subscribe` has seen to it that handlers and stream belong together. */
-  handlers: SubscriptionHandlers<StreamName>;
+  /** Of any one stream; `subscribe` has seen to it that handlers and stream belong together. */
+  handlers: AnyHandlers;
   status: SubscriptionStatus;
   seq: number;
   dropped: number;
+}
+
+interface AnyHandlers {
+  snapshot(snapshot: unknown): void;
+  delta(delta: unknown): void;
+  error(error: WireError): void;
+  status?(status: SubscriptionStatus): void;
 }
 
 const CALL_TIMEOUT_MS = 30_000;
@@ -111,9 +118,10 @@ class ContractClient implements Client {
     input: CallInput<M>,
     { signal, timeoutMs = CALL_TIMEOUT_MS }: CallOptions = {},
   ): Promise<MethodOutput<M>> {
+    const down = this.state.kind === 'reconnecting' || this.state.kind === 'closed';
+    if (signal?.aborted === true) return Promise.reject(cancelled(method));
+    if (down) return Promise.reject(lineDown(method));
     return new Promise((resolve, reject: (error: HeadwayError) => void) => {
-      if (signal?.aborted === true) return reject(cancelled(method));
-      if (this.state.kind === 'reconnecting' || this.state.kind === 'closed') return reject(lineDown(method));
       const id = ++this.#lastId;
       const giveUp = (error: HeadwayError) => {
         this.#link.send({ t: 'cancel', id });
@@ -145,7 +153,7 @@ class ContractClient implements Client {
     const subscription: Subscription = {
       stream,
       params,
-      handlers: handlers as unknown as SubscriptionHandlers<StreamName>,
+      handlers,
       status: 'pending',
       seq: 0,
       dropped: 0,
@@ -182,7 +190,7 @@ class ContractClient implements Client {
   }
 
   #onLinkState(state: LinkState): void {
-    if (state.kind === 'connected') {
+    if (state.kind === 'live') {
       for (const { message } of this.#calls.values()) this.#link.send(message);
       const subscriptions = [...this.#subscriptions.values()];
       this.#subscriptions.clear();
@@ -203,15 +211,13 @@ class ContractClient implements Client {
     }
     const subscription = this.#subscriptions.get(id);
     if (message.t === 'error') {
-      const error = fromWire(message.error);
-      this.#calls.get(id)?.settle({ error });
+      this.#calls.get(id)?.settle({ error: fromWire(message.error) });
       this.#subscriptions.delete(id);
-      if (subscription !== undefined) guarded(() => subscription.handlers.error(error));
+      if (subscription !== undefined) guarded(() => subscription.handlers.error(message.error));
     } else if (subscription === undefined) {
       // Sent before the host had heard that it is over.
     } else if (message.t === 'snapshot') {
-      // Each stream has its own types; this one's were paired with its handlers by `subscribe`.
-      guarded(() => subscription.handlers.snapshot(message.snapshot as Snapshot<StreamName>));
+      guarded(() => subscription.handlers.snapshot(message.snapshot));
       this.#setStatus(subscription, 'live');
     } else {
       this.#receiveDeltas(id, subscription, message);
@@ -236,7 +242,7 @@ class ContractClient implements Client {
     for (const delta of message.deltas) {
       // The handler of an earlier delta may have ended the subscription.
       if (this.#subscriptions.get(id) !== subscription) return;
-      guarded(() => subscription.handlers.delta(delta as Delta<StreamName>));
+      guarded(() => subscription.handlers.delta(delta));
     }
   }
 

@@ -4,7 +4,7 @@ import type { ClientTimers, ClientTransport, ConnectTransport } from './client-t
 /** The line to the backend as the window shows it. */
 export type LinkState =
   | { kind: 'connecting' }
-  | { kind: 'connected' }
+  | { kind: 'live' }
   /** `attempt` counts from 1; `nextTryAtMs` (local clock) is null while one is being made. */
   | { kind: 'reconnecting'; attempt: number; nextTryAtMs: number | null; reason: string }
   | { kind: 'closed' };
@@ -23,9 +23,9 @@ const LONGEST_DELAY_MS = 10_000;
 /**
  * Keeps one line open for as long as the window lives.
  *
- *     connecting ──► connected ──lost, or no answer to a ping──► reconnecting ──► connected
- *         └────────────no line to be had────────────────────────►   ▲    │
- *                                                                    └────┘ each time later, up to 10 s
+ *     connecting ──► live ──lost, or no answer to a ping──► reconnecting ──► live
+ *          └────────────no line to be had────────────────────►  ▲    │
+ *                                                               └────┘ each time later, up to 10 s
  *
  * `close` leads from everywhere to closed. A line can be dead without a word (half-open), so it is pinged.
  */
@@ -111,7 +111,7 @@ export class Link {
   #connected(transport: ClientTransport): void {
     this.#transport = transport;
     this.#wait(PING_EVERY_MS, () => this.#ping());
-    this.#become({ kind: 'connected' });
+    this.#become({ kind: 'live' });
   }
 
   #ping(): void {

@@ -1,4 +1,4 @@
-import type { ConnectTransport } from './client-transport.ts';
+import { parseJson, type ConnectTransport } from './client-transport.ts';
 
 /** What is used of the window: the preload script answers a request with a port of its own. */
 export interface PortWindow {
@@ -29,7 +29,7 @@ interface PortLike {
 export const PORT_REQUEST = 'headway-port-request';
 export const PORT_ANSWER = 'headway-port';
 
-/** A line over a message port, in Electron. */
+/** A line over a message port, in Electron; one JSON text a message, as over a WebSocket. */
 export function portTransport(window: PortWindow): ConnectTransport {
   return (events, signal) =>
     new Promise((resolve, reject) => {
@@ -43,14 +43,14 @@ export function portTransport(window: PortWindow): ConnectTransport {
           if (source !== window || data !== PORT_ANSWER || port === undefined) return;
           answered.abort();
           let ended = false;
-          port.addEventListener('message', (event) => events.message(event.data));
+          port.addEventListener('message', (event) => events.message(parseJson(event.data)));
           port.addEventListener('close', () => {
             if (!ended) events.closed('the backend closed the port');
             ended = true;
           });
           port.start();
           resolve({
-            send: (message) => (ended ? undefined : port.postMessage(message)),
+            send: (message) => (ended ? undefined : port.postMessage(JSON.stringify(message))),
             close() {
               ended = true;
               port.close();

@@ -1,4 +1,4 @@
-import type { ConnectTransport } from './client-transport.ts';
+import { parseJson, type ConnectTransport } from './client-transport.ts';
 
 /** What is used of a browser's WebSocket. */
 export interface SocketLike {
@@ -35,13 +35,4 @@ export function webSocketTransport(open: () => SocketLike): ConnectTransport {
         reject(new Error("Headway's backend cannot be reached"));
       });
     });
-}
-
-/** What is no JSON becomes what no schema accepts. */
-function parseJson(data: unknown): unknown {
-  try {
-    return typeof data === 'string' ? JSON.parse(data) : undefined;
-  } catch {
-    return undefined;
-  }
 }
