@@ -116,13 +116,13 @@ export class Link {
 
   #ping(): void {
     this.#pings += 1;
-    this.send({ t: 'ping', id: this.#pings });
     const dueAtMs = this.#timers.nowMs() + PONG_WITHIN_MS;
     this.#wait(PONG_WITHIN_MS, () => {
       // A timer that is late itself tells of a computer that slept or a hidden page; the answer may lie unread.
       if (this.#timers.nowMs() - dueAtMs > 1_000) this.#ping();
       else this.#lost('no answer to a ping within 10 s');
     });
+    this.send({ t: 'ping', id: this.#pings });
   }
 
   #receive(raw: unknown): void {
