@@ -7,8 +7,8 @@ import { AppState } from './lib/state/app-state.svelte.ts';
 
 const client = connectBackend();
 const app = new AppState(client, window);
-client.onState((state) => (app.link = state));
 app.link = client.state;
+client.onState((state) => (app.link = state));
 
 const target = document.getElementById('app');
 if (target === null) throw new Error('index.html has no #app');

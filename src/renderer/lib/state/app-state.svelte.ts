@@ -2,6 +2,7 @@
 import { createContext } from 'svelte';
 import type { ConnectionSummary } from '../../../contract/live.ts';
 import { AlertsState } from './alerts.svelte.ts';
+import type { LinkState } from '../client/link.ts';
 import type { Backend } from './backend.ts';
 import { Clock } from './clock.svelte.ts';
 import { ConnectionsState } from './connections.svelte.ts';
@@ -12,8 +13,6 @@ import { RehearsalState } from './rehearsal.svelte.ts';
 import { Router } from './route.svelte.ts';
 import { Theme } from './theme.svelte.ts';
 import { WebNotifications } from './web-notifications.svelte.ts';
-
-export type Link = 'connecting' | 'live' | 'reconnecting';
 
 export class AppState {
   readonly backend: Backend;
@@ -26,8 +25,8 @@ export class AppState {
   readonly alerts: AlertsState;
   readonly rehearsal: RehearsalState;
   readonly notifications: WebNotifications;
-  /** The way to the backend; the last moment it was live is what the banner names. */
-  link = $state<Link>('connecting');
+  /** The line to the backend; while it is down the views go on showing what was known. */
+  link = $state.raw<LinkState>({ kind: 'connecting' });
   overlay = $state<'palette' | 'help' | null>(null);
   /** The overview of the current connection: kept while other views are open, so that coming back is instant. */
   overview = $state.raw<OverviewState | null>(null);
