@@ -1,4 +1,4 @@
-import type { HostTransport } from './host-transport.ts';
+import { parseJson, type HostTransport } from './host-transport.ts';
 
 /** What the host needs of Electron's MessagePortMain. */
 export interface PortLike {
@@ -15,7 +15,8 @@ const FROZEN_AFTER_MS = 90_000;
 const MAX_MESSAGE_CHARS = 1024 * 1024;
 
 /**
- * The host's end of a message port. A port tells nothing of what waits in it, so a window that has been silent for
+ * The host's end of a message port: JSON text as over a WebSocket, so that both faces carry the same (a structured
+ * clone knows more types, and refuses the window's state proxies). A port tells nothing of what waits in it, so a window that has been silent for
  * long counts as frozen and gets no deltas until it speaks again.
  */
 export function electronPortTransport(port: PortLike, nowMs: () => number): HostTransport {
@@ -30,14 +31,14 @@ export function electronPortTransport(port: PortLike, nowMs: () => number): Host
   port.on('close', ended);
   const transport: HostTransport = {
     send(message) {
-      if (!closed) port.postMessage(message);
+      if (!closed) port.postMessage(JSON.stringify(message));
     },
     onMessage(listener) {
       port.on('message', ({ data }) => {
         if (closed) return;
         heardAtMs = nowMs();
-        if (isTooLarge(data)) transport.close('message too large');
-        else listener(data);
+        if (typeof data === 'string' && data.length > MAX_MESSAGE_CHARS) transport.close('message too large');
+        else listener(parseJson(data));
       });
       port.start();
     },
@@ -51,13 +52,4 @@ export function electronPortTransport(port: PortLike, nowMs: () => number): Host
     },
   };
   return transport;
-}
-
-/** True too for what JSON cannot hold (cycles): the protocol is plain data. */
-function isTooLarge(data: unknown): boolean {
-  try {
-    return JSON.stringify([data]).length > MAX_MESSAGE_CHARS;
-  } catch {
-    return true;
-  }
 }

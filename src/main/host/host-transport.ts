@@ -15,6 +15,15 @@ export interface HostTransport {
   close(reason: string): void;
 }
 
+/** What a text says; undefined, which no message is, when it is not JSON text. */
+export function parseJson(text: unknown): unknown {
+  try {
+    return typeof text === 'string' ? JSON.parse(text) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Where the host tells of bugs and of windows that break the protocol. Pino fits. */
 export interface HostLogger {
   warn(fields: object, message: string): void;

@@ -1,5 +1,5 @@
 import type { RawData, WebSocket } from 'ws';
-import type { HostTransport } from './host-transport.ts';
+import { parseJson, type HostTransport } from './host-transport.ts';
 
 /** The host's end of a browser's WebSocket: one JSON text frame a message. */
 export function webSocketTransport(socket: WebSocket): HostTransport {
@@ -27,12 +27,4 @@ export function webSocketTransport(socket: WebSocket): HostTransport {
 function textOf(data: RawData): string {
   if (Array.isArray(data)) return Buffer.concat(data).toString('utf8');
   return (data instanceof ArrayBuffer ? Buffer.from(data) : data).toString('utf8');
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
