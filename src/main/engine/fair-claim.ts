@@ -1,20 +1,22 @@
-// The fair order: tenants in a circle. After a tenant's turn comes the next higher one that has a ready job; after
-// the highest, the lowest. So a tenant with work waits for at most one job of each other tenant (incident 1).
+// The fair order over a store: core/fair-order.ts decides whose turn it is, the store shows it no more tenants than
+// a claim can serve. So a claim costs the same with ten tenants and with ten thousand.
+import { nextTurns, type ReadyTenant, type TurnCursor } from '../../core/fair-order.ts';
 
-/** The oldest ready job of a tenant. */
-export interface Head {
-  tenantId: string;
-  id: number;
-}
+/** Up to `limit` tenants with ready jobs whose id is above `after` (any id when null), ascending by id. */
+export type ReadyAfter = (after: string | null, limit: number) => ReadyTenant<string>[];
 
-/** What the circle asks of a store: a walk over its index, never over its backlog. */
-export interface ReadyTenants {
-  /** The head of the lowest tenant above `tenantId` that has a ready job; of all tenants when it is null. */
-  headAbove(tenantId: string | null): Head | null;
-}
-
-/** Whose turn it is after `cursor` had the last one; null when no tenant has a ready job. */
-export function nextTurn(ready: ReadyTenants, cursor: string | null): Head | null {
-  const next = ready.headAbove(cursor);
-  return next ?? (cursor === null ? null : ready.headAbove(null));
+/** The tenants of the next `limit` turns, and the cursor to keep with their claim. */
+export function takeTurns(
+  readyAfter: ReadyAfter,
+  cursor: TurnCursor,
+  limit: number,
+): { turns: string[]; cursor: TurnCursor } {
+  const ahead = readyAfter(cursor.after, limit);
+  if (ahead.length >= limit || cursor.after === null) return nextTurns(ahead, cursor, limit);
+  // Fewer than one turn each: the circle wraps around to the lowest ids, up to where `ahead` begins.
+  const first = ahead[0];
+  const wrapped = readyAfter(null, limit).filter(
+    (entry) => first === undefined || entry.tenant < first.tenant,
+  );
+  return nextTurns([...wrapped, ...ahead], cursor, limit);
 }

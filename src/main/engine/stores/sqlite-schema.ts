@@ -38,6 +38,7 @@ const migrations = [
     attempts INTEGER NOT NULL DEFAULT 0,
     last_started_at INTEGER
   ) STRICT, WITHOUT ROWID;
+  CREATE INDEX tenant_ready ON tenant (id, ready) WHERE ready > 0;
 
   -- Counts are kept by the tables themselves: no statement can forget them, no sample has to count.
   CREATE TRIGGER job_arrives AFTER INSERT ON job BEGIN

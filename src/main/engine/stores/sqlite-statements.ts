@@ -4,7 +4,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 /** How many delayed jobs become ready in one transaction. */
 const PROMOTE_AT_ONCE = 1000;
 
-const statements = {
+export const statements = {
   insert: `
     INSERT INTO job (tenant_id, kind, payload, state, created_at, ready_at, max_attempts)
     VALUES (?, ?, ?, ?, ?, ?, ?)`,
@@ -14,12 +14,12 @@ const statements = {
   forgetKeys: 'DELETE FROM idempotency WHERE at < ?',
 
   // job_first_come
-  firstCome: `SELECT id, tenant_id FROM job WHERE state = 'ready' ORDER BY id LIMIT ?`,
+  firstCome: `SELECT id FROM job WHERE state = 'ready' ORDER BY id LIMIT ?`,
+  // tenant_ready
+  readyAfter: 'SELECT id AS tenant, ready FROM tenant WHERE ready > 0 AND id > ? ORDER BY id LIMIT ?',
+  readyFromFirst: 'SELECT id AS tenant, ready FROM tenant WHERE ready > 0 ORDER BY id LIMIT ?',
   // job_fair, one seek
-  headAbove: `
-    SELECT id, tenant_id FROM job WHERE state = 'ready' AND tenant_id > ?
-    ORDER BY tenant_id, ready_at, id LIMIT 1`,
-  lowestHead: `SELECT id, tenant_id FROM job WHERE state = 'ready' ORDER BY tenant_id, ready_at, id LIMIT 1`,
+  headOf: `SELECT id FROM job WHERE state = 'ready' AND tenant_id = ? ORDER BY ready_at, id LIMIT 1`,
   start: `
     UPDATE job SET state = 'running', owner = ?, started_at = ?, fence = fence + 1
     WHERE id = ? AND state = 'ready'

@@ -4,7 +4,8 @@ import { DatabaseSync } from 'node:sqlite';
 import { z } from 'zod';
 import { HeadwayError } from '../../../contract/errors.ts';
 import { exact } from '../../../core/count.ts';
-import { nextTurn } from '../fair-claim.ts';
+import type { ReadyTenant } from '../../../core/fair-order.ts';
+import { takeTurns } from '../fair-claim.ts';
 import type { Claim, ClaimOrder, Depths, Enqueued, NewJob, Settlement } from '../job.ts';
 import { migrate } from './sqlite-schema.ts';
 import { prepareStatements } from './sqlite-statements.ts';
@@ -16,7 +17,8 @@ export interface SqliteStoreOptions {
   fresh?: boolean;
 }
 
-const headRow = z.object({ id: z.int(), tenant_id: z.string() });
+const idRow = z.object({ id: z.int() });
+const readyTenantRow = z.object({ tenant: z.string(), ready: z.int().positive() });
 const claimRow = z
   .object({
     id: z.int(),
@@ -30,20 +32,18 @@ const claimRow = z
     ready_at: z.int(),
     started_at: z.int(),
   })
-  .transform(
-    (row): Claim => ({
-      id: row.id,
-      fence: row.fence,
-      tenantId: row.tenant_id,
-      kind: row.kind,
-      payload: JSON.parse(row.payload),
-      attempt: row.attempts + 1,
-      maxAttempts: row.max_attempts,
-      createdAtMs: row.created_at,
-      readyAtMs: row.ready_at,
-      startedAtMs: row.started_at,
-    }),
-  );
+  .transform((row): Claim => ({
+    id: row.id,
+    fence: row.fence,
+    tenantId: row.tenant_id,
+    kind: row.kind,
+    payload: JSON.parse(row.payload),
+    attempt: row.attempts + 1,
+    maxAttempts: row.max_attempts,
+    createdAtMs: row.created_at,
+    readyAtMs: row.ready_at,
+    startedAtMs: row.started_at,
+  }));
 const depthRow = z.object({
   id: z.string(),
   ready: z.int(),
@@ -83,7 +83,8 @@ export class SqliteStore implements Store {
     this.exclusive = options !== null;
     this.#lock = options && lockFile(options.file);
     try {
-      if (options?.fresh) for (const tail of ['', '-wal', '-shm']) rmSync(options.file + tail, { force: true });
+      if (options?.fresh)
+        for (const tail of ['', '-wal', '-shm']) rmSync(options.file + tail, { force: true });
       this.#db = new DatabaseSync(options?.file ?? ':memory:');
       try {
         this.#db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;');
@@ -117,20 +118,24 @@ export class SqliteStore implements Store {
     // JSON.stringify answers undefined for what JSON cannot say, whatever its type tells.
     const payload = JSON.stringify(job.payload) as string | undefined;
     if (payload === undefined) {
-      throw new HeadwayError('bad-request', `job ${row} of the batch: payload is not JSON data; nothing was enqueued.`);
+      throw new HeadwayError(
+        'bad-request',
+        `job ${row} of the batch: payload is not JSON data; nothing was enqueued.`,
+      );
     }
-    const readyAtMs = Math.round(job.readyAtMs ?? nowMs);
+    const atMs = Math.floor(nowMs);
+    const readyAtMs = Math.max(atMs, Math.ceil(job.readyAtMs ?? atMs));
     const { lastInsertRowid } = this.#sql.insert.run(
       job.tenantId,
       job.kind,
       payload,
-      readyAtMs > nowMs ? 'delayed' : 'ready',
-      Math.round(nowMs),
-      Math.max(readyAtMs, Math.round(nowMs)),
+      readyAtMs > atMs ? 'delayed' : 'ready',
+      atMs,
+      readyAtMs,
       job.maxAttempts ?? DEFAULT_MAX_ATTEMPTS,
     );
     const id = Number(lastInsertRowid);
-    if (key !== undefined) this.#sql.rememberKey.run(key, id, Math.round(nowMs));
+    if (key !== undefined) this.#sql.rememberKey.run(key, id, atMs);
     return { id, fresh: true };
   }
 
@@ -141,33 +146,28 @@ export class SqliteStore implements Store {
   }
 
   #claimFirstCome({ owner, limit, nowMs }: { owner: string; limit: number; nowMs: number }): Claim[] {
-    const heads = z.array(headRow).parse(this.#sql.firstCome.all(limit));
+    const heads = z.array(idRow).parse(this.#sql.firstCome.all(limit));
     return heads.map((head) => this.#start(head.id, owner, nowMs));
   }
 
   #claimInTurns({ owner, limit, nowMs }: { owner: string; limit: number; nowMs: number }): Claim[] {
-    const ready = {
-      headAbove: (tenantId: string | null) => {
-        const row = tenantId === null ? this.#sql.lowestHead.get() : this.#sql.headAbove.get(tenantId);
-        if (!row) return null;
-        const { id, tenant_id } = headRow.parse(row);
-        return { id, tenantId: tenant_id };
-      },
+    const readyAfter = (after: string | null, most: number): ReadyTenant<string>[] => {
+      const { readyFromFirst, readyAfter: above } = this.#sql;
+      return z
+        .array(readyTenantRow)
+        .parse(after === null ? readyFromFirst.all(most) : above.all(after, most));
     };
-    const claims: Claim[] = [];
-    let cursor = this.#cursor();
-    while (claims.length < limit) {
-      const turn = nextTurn(ready, cursor);
-      if (!turn) break;
-      claims.push(this.#start(turn.id, owner, nowMs));
-      cursor = turn.tenantId;
-    }
-    if (claims.length > 0) this.#sql.moveCursor.run(cursor);
+    const { turns, cursor } = takeTurns(readyAfter, { after: this.#cursor() }, limit);
+    const claims = turns.map((tenantId) => {
+      const head = idRow.parse(this.#sql.headOf.get(tenantId));
+      return this.#start(head.id, owner, nowMs);
+    });
+    if (claims.length > 0) this.#sql.moveCursor.run(cursor.after);
     return claims;
   }
 
   #start(id: number, owner: string, nowMs: number): Claim {
-    return claimRow.parse(this.#sql.start.get(owner, Math.round(nowMs), id));
+    return claimRow.parse(this.#sql.start.get(owner, Math.floor(nowMs), id));
   }
 
   #cursor(): string | null {
@@ -188,8 +188,9 @@ export class SqliteStore implements Store {
       case 'done':
         return sql.finish.run(id, fence).changes === 1;
       case 'retry': {
-        const state = settlement.atMs > nowMs ? 'delayed' : 'ready';
-        return sql.retry.run(state, Math.round(settlement.atMs), settlement.error, id, fence).changes === 1;
+        const readyAtMs = Math.ceil(settlement.atMs);
+        const state = readyAtMs > nowMs ? 'delayed' : 'ready';
+        return sql.retry.run(state, readyAtMs, settlement.error, id, fence).changes === 1;
       }
       case 'dead':
         return sql.bury.run(settlement.error, id, fence).changes === 1;
@@ -209,7 +210,7 @@ export class SqliteStore implements Store {
 
   beat(owner: string, nowMs: number): Promise<void> {
     return this.#transaction(() => {
-      this.#sql.beat.run(owner, Math.round(nowMs));
+      this.#sql.beat.run(owner, Math.floor(nowMs));
     });
   }
 
@@ -217,7 +218,7 @@ export class SqliteStore implements Store {
     return this.#transaction(() => {
       const { except, silentSinceMs, nowMs } = request;
       this.#sql.countLostAttempts.run(except, silentSinceMs);
-      const { changes } = this.#sql.reclaim.run(Math.round(nowMs), except, silentSinceMs);
+      const { changes } = this.#sql.reclaim.run(Math.floor(nowMs), except, silentSinceMs);
       this.#sql.forgetOwners.run(except, silentSinceMs);
       return Number(changes);
     });

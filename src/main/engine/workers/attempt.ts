@@ -37,7 +37,13 @@ export async function runAttempt(
     if (!handler) throw new Error(`no handler for jobs of kind "${claim.kind}"`);
     await withinTime(handler.timeoutMs, clock, stop, (signal) =>
       handler.run(
-        { id: claim.id, tenantId: claim.tenantId, kind: claim.kind, payload: claim.payload, attempt: claim.attempt },
+        {
+          id: claim.id,
+          tenantId: claim.tenantId,
+          kind: claim.kind,
+          payload: claim.payload,
+          attempt: claim.attempt,
+        },
         {
           signal,
           stage: async (name, part) => {

@@ -71,7 +71,7 @@ export class WorkerPool {
   wake(): void {
     if (this.#state === 'idle' || this.#state === 'closed') return;
     this.#again = true;
-    this.#turn ??= this.#turns().finally(() => (this.#turn = null));
+    this.#turn ??= this.#turns();
   }
 
   /** Claims nothing more, lets what runs finish within the deadline, gives the rest back. Idempotent. */
@@ -93,21 +93,24 @@ export class WorkerPool {
   }
 
   async #turns(): Promise<void> {
-    while (this.#again) {
-      this.#again = false;
-      try {
+    try {
+      while (this.#again) {
+        this.#again = false;
         await this.#settle();
         await this.#claim();
         this.#failures = 0;
-      } catch (error) {
-        this.#retryLater(error);
-        return;
       }
+    } catch (error) {
+      this.#retryLater(error);
+    } finally {
+      // Here, not in a `then`: a wake between the last look at #again and that would be lost.
+      this.#turn = null;
     }
   }
 
   async #settle(): Promise<void> {
-    const batch = this.#ended;
+    // A copy: jobs go on ending while the store writes.
+    const batch = [...this.#ended];
     if (batch.length === 0) return;
     const { store, clock, onAttempt, onDelayed, onProblem } = this.#parts;
     const taken = await store.settle(
@@ -118,7 +121,9 @@ export class WorkerPool {
     this.#ended = this.#ended.slice(batch.length);
     for (const [i, { settlement, attempt }] of batch.entries()) {
       if (taken[i] !== true) {
-        onProblem(new Error(`job ${settlement.claim.id} was taken from this engine; its late end was refused`));
+        onProblem(
+          new Error(`job ${settlement.claim.id} was taken from this engine; its late end was refused`),
+        );
       } else if (attempt) {
         onAttempt(attempt);
       }
@@ -155,7 +160,12 @@ export class WorkerPool {
   #judge({ claim, error }: Attempt, handler: Handler | undefined): Settlement {
     if (error === null) return { claim, how: 'done' };
     if (!handler || claim.attempt >= claim.maxAttempts) return { claim, how: 'dead', error };
-    return { claim, how: 'retry', atMs: this.#parts.clock.now() + handler.retryDelayMs(claim.attempt), error };
+    return {
+      claim,
+      how: 'retry',
+      atMs: this.#parts.clock.now() + handler.retryDelayMs(claim.attempt),
+      error,
+    };
   }
 
   #retryLater(error: unknown): void {
