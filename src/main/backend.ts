@@ -46,3 +46,28 @@ export interface Backend {
   /** The worst firing severity and how many fire, on every change. */
   onWorst(listener: (worst: Severity | null, firing: number) => void): void;
 }
+
+/** Polls of a database may take this long before they become rarer, and be given up after that. */
+const BUDGET_MS = 500;
+const TIMEOUT_MS = 15_000;
+const TIMING_WINDOW_MS = 15 * 60_000;
+const SPARK_BUCKET_MS = 60_000;
+
+export async function createBackend(options: BackendOptions): Promise<Backend> {
+  const { dataDirectory, logger } = options;
+  const at = (name: string): string => join(dataDirectory, name);
+  await using building = new AsyncDisposableStack();
+  await ensureDataDirectory(dataDirectory);
+  const secrets = options.secrets ?? new FileSecrets(at('secrets.json'));
+  const started = new AbortController();
+
+  const history = building.use(
+    await SqliteHistory.open({
+      file: at('headway.db'),
+      budgetBytes: 0,
+      now: Date.now,
+      onSetAside: (aside) => logger.warn({ aside }, 'The history file was set aside and a new one begun'),
+      onProblem: (error) => logger.error({ error: error.toWire() }, 'History has a problem'),
+    }),
+  );
+}
