@@ -97,7 +97,8 @@ export async function fillQueue(postal: Postal, options: FillOptions): Promise<v
   const servers = options.servers ?? postal.servers.map((server) => server.id);
   const connection = await postal.db.connect(postal.database);
   try {
-    // Two statements run as one transaction each way: unique and foreign key checks are not in play here.
+    // With these checks off, MariaDB fills an empty InnoDB table in bulk and sorts each index once.
+    await connection.query('SET unique_checks = 0, foreign_key_checks = 0');
     await connection.query(
       `INSERT INTO queued_messages
          (server_id, message_id, domain, retry_after, created_at, updated_at, attempts, batch_key)
@@ -106,8 +107,7 @@ export async function fillQueue(postal: Postal, options: FillOptions): Promise<v
               IF(MOD(n * 7919, 1000) < ${(options.delayedShare ?? 0) * 1000}, UTC_TIMESTAMP() + INTERVAL 1 HOUR, NULL),
               UTC_TIMESTAMP(6) - INTERVAL (${(options.oldestAgeMs ?? 600_000) * 1000} * (1 - n / ${options.rows})) MICROSECOND,
               UTC_TIMESTAMP(6), 0, CONCAT('outgoing-', MOD(n, 97))
-         FROM (SELECT seq AS n FROM seq_0_to_${options.rows - 1}) numbers
-        ORDER BY n`,
+         FROM (SELECT seq AS n FROM seq_0_to_${options.rows - 1}) numbers`,
     );
     await connection.query('ANALYZE TABLE queued_messages');
   } finally {
@@ -148,7 +148,10 @@ CREATE TABLE servers (
   created_at datetime(6), updated_at datetime(6), permalink varchar(255), send_limit int,
   deleted_at datetime(6), message_retention_days int, raw_message_retention_days int,
   raw_message_retention_size int, allow_sender tinyint(1) DEFAULT 0, token varchar(255),
-  send_limit_approaching_at datetime(6), send_limit_exceeded_at datetime(6),
+  send_limit_approaching_at datetime(6), send_limit_approaching_notified_at datetime(6),
+  send_limit_exceeded_at datetime(6), send_limit_exceeded_notified_at datetime(6),
+  spam_threshold decimal(8,2), spam_failure_threshold decimal(8,2), postmaster_address varchar(255),
+  outbound_spam_threshold decimal(8,2), domains_not_to_click_track text, log_smtp_data tinyint(1) DEFAULT 0,
   suspended_at datetime(6), suspension_reason varchar(255), privacy_mode tinyint(1) DEFAULT 0,
   KEY index_servers_on_organization_id (organization_id),
   KEY index_servers_on_permalink (permalink(6)),
@@ -178,8 +181,9 @@ CREATE TABLE webhook_requests (
   id int NOT NULL AUTO_INCREMENT PRIMARY KEY,
   server_id int, webhook_id int, url varchar(255), event varchar(255), uuid varchar(255), payload text,
   attempts int DEFAULT 0, retry_after datetime(6), error text, created_at datetime(6),
-  locked_by varchar(255), locked_at datetime(6),
-  KEY index_webhook_requests_on_locked_by (locked_by)
+  locked_by varchar(255), locked_at datetime,
+  KEY index_webhook_requests_on_locked_by (locked_by),
+  KEY index_webhook_requests_on_uuid (uuid)
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC`;
 
 const MESSAGE_SCHEMA = `
@@ -219,7 +223,7 @@ CREATE TABLE live_stats (
   PRIMARY KEY (minute, type(8))
 ) ENGINE=InnoDB;
 CREATE TABLE stats_hourly (
-  time int NOT NULL PRIMARY KEY,
-  incoming bigint DEFAULT 0, outgoing bigint DEFAULT 0, spam bigint DEFAULT 0, bounces bigint DEFAULT 0,
-  held bigint DEFAULT 0
+  id int NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  time int, incoming bigint, outgoing bigint, spam bigint, bounces bigint, held bigint,
+  UNIQUE KEY on_time (time)
 ) ENGINE=InnoDB`;

@@ -17,6 +17,8 @@ export interface ProcessOptions {
   /** How long it may take to end by itself after `stopSignal` before it gets SIGKILL. */
   stopGraceMs?: number;
   stopSignal?: NodeJS.Signals;
+  /** What it gets when this process dies (default SIGKILL). */
+  deathSignal?: NodeJS.Signals;
   /** Run as this user of the system (needs root and setpriv): PostgreSQL refuses to run as root. */
   asUser?: string;
 }
@@ -29,16 +31,16 @@ export interface RunningProcess extends AsyncDisposable {
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
   /** Asks it to end, then makes it; resolves when it has ended. Calling it again is harmless. */
   stop(): Promise<void>;
-  /** Ends it at once, without a chance to tidy up. */
-  kill(): Promise<void>;
+  /** Ends it at once, without a chance to tidy up; `signal` is what means that to it (default SIGKILL). */
+  kill(signal?: NodeJS.Signals): Promise<void>;
 }
 
 const OUTPUT_KEPT = 64 * 1024;
 
 // Children of a process that exits without disposing (a failed assertion at the top level, process.exit).
-const living = new Set<ChildProcess>();
+const living = new Map<ChildProcess, NodeJS.Signals>();
 process.on('exit', () => {
-  for (const child of living) child.kill('SIGKILL');
+  for (const [child, signal] of living) child.kill(signal);
 });
 
 /** Starts a process and waits until it is ready; rejects with its last output when it ends or takes too long. */
@@ -49,7 +51,7 @@ export async function startProcess(options: ProcessOptions): Promise<RunningProc
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     env: options.env ?? process.env,
   });
-  living.add(child);
+  living.set(child, options.deathSignal ?? 'SIGKILL');
   let output = '';
   const keep = (chunk: Buffer) => {
     output = (output + chunk.toString()).slice(-OUTPUT_KEPT);
@@ -71,8 +73,8 @@ export async function startProcess(options: ProcessOptions): Promise<RunningProc
     child.once('exit', end);
   });
 
-  const kill = async () => {
-    if (!ending.done) child.kill('SIGKILL');
+  const kill = async (signal: NodeJS.Signals = 'SIGKILL') => {
+    if (!ending.done) child.kill(signal);
     await exited;
   };
   const stop = async () => {
@@ -108,8 +110,9 @@ function tiedToThisProcess(options: ProcessOptions): [string, string[]] {
     return [options.command, options.args];
   }
   const user = options.asUser;
+  const deathSignal = (options.deathSignal ?? 'SIGKILL').slice('SIG'.length);
   const identity = user === undefined ? [] : ['--reuid', user, '--regid', user, '--init-groups'];
-  return [setpriv, [...identity, '--pdeathsig', 'KILL', options.command, ...options.args]];
+  return [setpriv, [...identity, '--pdeathsig', deathSignal, options.command, ...options.args]];
 }
 
 /** The path of a program, looked for in PATH and where servers live; null when it is not installed. */
