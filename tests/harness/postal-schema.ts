@@ -97,6 +97,8 @@ export async function fillQueue(postal: Postal, options: FillOptions): Promise<v
   const servers = options.servers ?? postal.servers.map((server) => server.id);
   const connection = await postal.db.connect(postal.database);
   try {
+    // With these checks off, MariaDB fills an empty InnoDB table in bulk and sorts each index once.
+    await connection.query('SET unique_checks = 0, foreign_key_checks = 0');
     await connection.query(
       `INSERT INTO queued_messages
          (server_id, message_id, domain, retry_after, created_at, updated_at, attempts, batch_key)
@@ -105,8 +107,7 @@ export async function fillQueue(postal: Postal, options: FillOptions): Promise<v
               IF(MOD(n * 7919, 1000) < ${(options.delayedShare ?? 0) * 1000}, UTC_TIMESTAMP() + INTERVAL 1 HOUR, NULL),
               UTC_TIMESTAMP(6) - INTERVAL (${(options.oldestAgeMs ?? 600_000) * 1000} * (1 - n / ${options.rows})) MICROSECOND,
               UTC_TIMESTAMP(6), 0, CONCAT('outgoing-', MOD(n, 97))
-         FROM (SELECT seq AS n FROM seq_0_to_${options.rows - 1}) numbers
-        ORDER BY n`,
+         FROM (SELECT seq AS n FROM seq_0_to_${options.rows - 1}) numbers`,
     );
     await connection.query('ANALYZE TABLE queued_messages');
   } finally {

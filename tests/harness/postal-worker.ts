@@ -3,6 +3,7 @@
 //   idle ──claim──▶ leader locked ──lock batch──▶ work them one after another ──▶ idle (at once if it worked,
 //   after 5 s if there was nothing)
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDatabaseAway } from './database-away.ts';
 import type { PostalLog } from './postal-log.ts';
 import type { Message, PostalMessages } from './postal-messages.ts';
 import type { PostalQueue, QueuedMessage } from './postal-queue.ts';
@@ -51,7 +52,7 @@ export class PostalWorkerThread {
 
   /**
    * Works until `stop` (what it holds is finished, as on SIGTERM) or `kill` (what it holds stays locked in the
-   * database, as on SIGKILL). Errors of the database are logged and the loop goes on, as in Postal.
+   * database, as on SIGKILL). While the database is away, the loop logs it and goes on, as in Postal.
    */
   async run(stop: AbortSignal, kill: AbortSignal): Promise<void> {
     while (!stop.aborted && !kill.aborted) {
@@ -59,8 +60,9 @@ export class PostalWorkerThread {
       try {
         worked = await this.#tick(kill);
       } catch (error) {
-        // The sleep of a delivery rejects with AbortError when killed; everything else is the database's.
+        // Killed in the middle of a delivery.
         if (error instanceof Error && error.name === 'AbortError') return;
+        if (!isDatabaseAway(error)) throw error;
         this.#o.log.write('ERROR', String(error), this.#tags);
       }
       if (!worked) await pause(IDLE_MS / this.#o.speed, AbortSignal.any([stop, kill]));

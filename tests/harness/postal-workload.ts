@@ -1,6 +1,7 @@
 // A Postal at work: messages arrive and simulated workers deliver them, against a real MariaDB.
 import mysql from 'mysql2/promise';
 import type { Pool } from 'mysql2/promise';
+import { isDatabaseAway } from './database-away.ts';
 import { PostalLog } from './postal-log.ts';
 import { PostalMessages } from './postal-messages.ts';
 import { PostalQueue } from './postal-queue.ts';
@@ -64,8 +65,9 @@ export class PostalWorkload implements AsyncDisposable {
   readonly #log: PostalLog;
   readonly #stop = new AbortController();
   readonly #kill = new AbortController();
-  readonly #running: Promise<void>;
-  #closed = false;
+  readonly #tasks: Promise<void>[];
+  readonly #failures: unknown[] = [];
+  #ended: Promise<void> | null = null;
 
   /** Starts at once. */
   constructor(options: PostalWorkloadOptions) {
@@ -103,9 +105,12 @@ export class PostalWorkload implements AsyncDisposable {
     );
     const arrivals = (options.arrivals ?? []).map((stream) => this.#arrive(stream));
     const leading = threads === 0 ? [] : [this.#lead(processName)];
-    this.#running = Promise.all([...workers, ...arrivals, ...leading]).then(() => undefined);
-    // Read again by stop(); without this, a failure before then would count as unhandled.
-    this.#running.catch(() => undefined);
+    this.#tasks = [...workers, ...arrivals, ...leading].map((task) =>
+      task.catch((error: unknown) => {
+        this.#failures.push(error);
+        this.#kill.abort();
+      }),
+    );
   }
 
   /** Adds messages to a server's queue now, in the order of their numbers. */
@@ -135,6 +140,7 @@ export class PostalWorkload implements AsyncDisposable {
   async drained(signal?: AbortSignal): Promise<void> {
     for (;;) {
       signal?.throwIfAborted();
+      this.#throwFailure();
       const [rows] = await this.#pool.query<mysql.RowDataPacket[]>(
         'SELECT 1 FROM queued_messages WHERE locked_at IS NOT NULL OR retry_after IS NULL LIMIT 1',
       );
@@ -143,21 +149,31 @@ export class PostalWorkload implements AsyncDisposable {
     }
   }
 
-  /** As SIGTERM: no more arrivals and claims; what is held is finished and the log is complete. */
+  /**
+   * As SIGTERM: no more arrivals and claims; what is held is finished and the log is complete. Rejects when the
+   * workload had to end because of a mistake in itself.
+   */
   async stop(): Promise<void> {
     this.#stop.abort();
-    if (this.#closed) return;
-    this.#closed = true;
-    await using closing = new AsyncDisposableStack();
-    closing.defer(() => this.#pool.end());
-    await this.#running;
-    await this.#log.flush();
+    await (this.#ended ??= this.#end());
   }
 
   /** As SIGKILL: what is held stays locked in the database. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#kill.abort();
     await this.stop();
+  }
+
+  async #end(): Promise<void> {
+    await using closing = new AsyncDisposableStack();
+    closing.defer(() => this.#pool.end());
+    await Promise.all(this.#tasks);
+    await this.#log.flush();
+    this.#throwFailure();
+  }
+
+  #throwFailure(): void {
+    if (this.#failures.length > 0) throw new Error('the workload failed', { cause: this.#failures[0] });
   }
 
   async #arrive(stream: Arrivals): Promise<void> {
@@ -172,6 +188,7 @@ export class PostalWorkload implements AsyncDisposable {
       try {
         await this.enqueue(stream.serverId);
       } catch (error) {
+        if (!isDatabaseAway(error)) throw error;
         // A sender is refused while the database is away, and the next message comes regardless.
         this.#log.write('ERROR', String(error), { component: 'smtp-server' });
       }
@@ -189,6 +206,7 @@ export class PostalWorkload implements AsyncDisposable {
           [worker, new Date(this.#o.now())],
         );
       } catch (error) {
+        if (!isDatabaseAway(error)) throw error;
         this.#log.write('ERROR', String(error), { component: 'worker', thread: 'tasks' });
       }
       await pause(60_000 / this.#o.speed, ended);

@@ -4,7 +4,6 @@ import { createHash } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
 import { requireProgram, startProcess } from './process.ts';
@@ -38,7 +37,7 @@ export interface Postgres extends AsyncDisposable {
   stop(): Promise<void>;
   /** Starts it again on the same port and data. */
   start(): Promise<void>;
-  /** SIGKILL to the postmaster, as a crash does it. */
+  /** An immediate shutdown: connections break, nothing is written, the next start recovers, as after a crash. */
   kill(): Promise<void>;
 }
 
@@ -96,26 +95,14 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
       server = null;
     },
     async kill() {
-      await server?.kill();
+      await server?.kill('SIGQUIT');
       server = null;
     },
     async start() {
-      server ??= owned.use(await afterOrphans(boot));
+      server ??= owned.use(await boot());
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
-}
-
-/** The backends of a killed postmaster notice within moments; until then the data directory is in use. */
-async function afterOrphans(boot: () => Promise<RunningProcess>): Promise<RunningProcess> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await boot();
-    } catch (error) {
-      if (attempt === 50 || !String(error).includes('still in use')) throw error;
-      await sleep(100);
-    }
-  }
 }
 
 /** A cluster made once per PostgreSQL version on this machine. */

@@ -31,8 +31,8 @@ export interface RunningProcess extends AsyncDisposable {
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
   /** Asks it to end, then makes it; resolves when it has ended. Calling it again is harmless. */
   stop(): Promise<void>;
-  /** Ends it at once, without a chance to tidy up. */
-  kill(): Promise<void>;
+  /** Ends it at once, without a chance to tidy up; `signal` is what means that to it (default SIGKILL). */
+  kill(signal?: NodeJS.Signals): Promise<void>;
 }
 
 const OUTPUT_KEPT = 64 * 1024;
@@ -73,8 +73,8 @@ export async function startProcess(options: ProcessOptions): Promise<RunningProc
     child.once('exit', end);
   });
 
-  const kill = async () => {
-    if (!ending.done) child.kill('SIGKILL');
+  const kill = async (signal: NodeJS.Signals = 'SIGKILL') => {
+    if (!ending.done) child.kill(signal);
     await exited;
   };
   const stop = async () => {

@@ -1,5 +1,4 @@
-// The test harness: real servers, started in seconds on free ports from temporary folders, and always ended.
-// Nothing here knows Headway; tests, benchmarks and demos put the pieces together.
+// Temporary folders and free ports.
 import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';

@@ -107,7 +107,7 @@ describe('processes', () => {
 
 describe('MariaDB', () => {
   test('stop, start and a crash keep port and data; disposing leaves no process and no folder', async () => {
-    const db = await startMariaDb();
+    await using db = await startMariaDb();
     const folder = dirname(db.socket);
     const firstPid = pidOf(db);
     const connection = await db.connect();
@@ -205,7 +205,7 @@ describe('Postal', () => {
 
 describe('PostgreSQL', () => {
   test('stop, start and a crash keep port and data; disposing leaves no process and no folder', async () => {
-    const db = await startPostgres();
+    await using db = await startPostgres();
     const client = await db.connect();
     const { rows } = await client.query<{ data_directory: string }>('SHOW data_directory');
     const folder = dirname(rows[0]?.data_directory ?? '');

@@ -230,6 +230,16 @@ describe('delivering', () => {
     await expect.poll(() => attempts.length).toBe(2);
   });
 
+  test('a mistake in the workload surfaces instead of hanging the test', async () => {
+    const postal = await newPostal([1]);
+    const workload = new PostalWorkload({ postal, service: quick, speed: 50 });
+    await query(postal, 'DROP TABLE queued_messages');
+    await expect
+      .poll(() => workload.drained().catch((error: unknown) => String(error)))
+      .toMatch('the workload failed');
+    await expect(workload.stop()).rejects.toThrow('the workload failed');
+  });
+
   test('each attempt has one [TIMING] line in the format of the log, with tags after the JSON', async () => {
     const postal = await newPostal();
     await using dir = await tempDir('log');

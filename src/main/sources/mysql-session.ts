@@ -157,17 +157,20 @@ async function endingWith<T>(
   settings: DatabaseSettings,
   work: () => Promise<T>,
 ): Promise<T> {
-  let aborted = signal.aborted;
+  const ending = { aborted: signal.aborted };
   const end = () => {
-    aborted = true;
+    ending.aborted = true;
     socket.destroy();
   };
-  if (aborted) end();
+  if (signal.aborted) {
+    end();
+    throw abortFailure(signal, settings);
+  }
   signal.addEventListener('abort', end, { once: true });
   try {
     return await work();
   } catch (error) {
-    throw aborted ? abortFailure(signal, settings) : mysqlFailure(error, settings);
+    throw ending.aborted ? abortFailure(signal, settings) : mysqlFailure(error, settings);
   } finally {
     signal.removeEventListener('abort', end);
   }

@@ -45,18 +45,16 @@ export const serverIdIndex = `
   HAVING GROUP_CONCAT(COLUMN_NAME ORDER BY SEQ_IN_INDEX) IN ('server_id', 'server_id,id')
    LIMIT 1`;
 
-/** Names of all servers that are not deleted. Walks: PRIMARY of servers and of organizations. */
-export const servers = (withOrganizations: boolean): string =>
-  withOrganizations
-    ? `
-  SELECT s.id, s.name, s.permalink, o.name AS organization
-    FROM servers s LEFT JOIN organizations o ON o.id = s.organization_id
-   WHERE s.deleted_at IS NULL
-   ORDER BY s.id`
-    : `
-  SELECT s.id, s.name, s.permalink, NULL AS organization
-    FROM servers s
-   WHERE s.deleted_at IS NULL
+/** Names of all servers, deleted ones too: they may still own queued rows. Walks: PRIMARY of both tables. */
+export const servers = (withOrganizations: boolean): string => `
+  SELECT s.id, s.name, s.permalink, s.deleted_at IS NOT NULL AS deleted,
+         ${withOrganizations ? 'o.name' : 'NULL'} AS organization
+    FROM servers s${
+      withOrganizations
+        ? `
+    LEFT JOIN organizations o ON o.id = s.organization_id`
+        : ''
+    }
    ORDER BY s.id`;
 
 /**
@@ -155,3 +153,6 @@ export const handlerReads = `SHOW SESSION STATUS LIKE 'Handler_read%'`;
 
 /** The account's own grants. */
 export const grants = 'SHOW GRANTS';
+
+/** Protocol and cipher of this session. */
+export const tlsStatus = `SHOW SESSION STATUS WHERE Variable_name IN ('Ssl_version', 'Ssl_cipher')`;

@@ -23,7 +23,7 @@ class FakeTimers implements ClientTimers {
       const next = this.#due.filter((due) => due.atMs <= untilMs).sort((a, b) => a.atMs - b.atMs)[0];
       if (next === undefined) break;
       this.#due = this.#due.filter((due) => due !== next);
-      this.#nowMs = next.atMs;
+      this.#nowMs = Math.max(this.#nowMs, next.atMs);
       next.run();
     }
     this.#nowMs = untilMs;
@@ -287,6 +287,7 @@ describe('the line', () => {
   test('a message of another protocol drops the line with a word on what to do', async () => {
     const { backend, client } = await connected();
     backend.say({ t: 'something new', id: 1 });
-    expect(client.state).toMatchObject({ kind: 'reconnecting', reason: expect.stringContaining('reload') });
+    expect(client.state).toMatchObject({ kind: 'reconnecting', attempt: 1 });
+    expect(JSON.stringify(client.state)).toContain('reload the window');
   });
 });

@@ -1,6 +1,6 @@
 // Numbers as the window writes them. Only rows on the screen are formatted, so nothing here is cached.
 import type { Count } from '../../../core/count.ts';
-import type { TimeToEmpty } from '../../../contract/live.ts';
+import type { TimeToEmpty } from '../../../core/time-to-empty.ts';
 import { formatDuration } from './duration.ts';
 
 export { formatDuration };
