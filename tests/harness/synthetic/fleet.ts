@@ -100,8 +100,8 @@ export class Fleet {
         ok: rows.filter((row) => row.status === 'ok' || row.status === 'idle').length,
         noData: rows.filter((row) => row.status === 'no-data').length,
         worst: worst === null ? null : { tenantId: worst.id, name: worst.name, lagMs: worst.lagMs ?? 0 },
-        inPerMin: sum((row) => (row.arrivalsPerS ?? 0) * 60),
-        outPerMin: sum((row) => (row.attemptsPerS ?? 0) * 60),
+        inPerMin: !live ? null : sum((row) => (row.arrivalsPerS ?? 0) * 60),
+        outPerMin: !live ? null : sum((row) => (row.attemptsPerS ?? 0) * 60),
         timeToEmpty:
           late.length > 3 ? { kind: 'growing' } : { kind: 'range', minMs: 190_000, maxMs: 420_000 },
         ready: exact(sum((row) => row.ready.value)),

@@ -28,8 +28,19 @@ export function groupOf(row: Pick<TenantRow, 'status'>): Group {
 export const sortKeys = ['lag', 'name', 'ready', 'running', 'delayed', 'in', 'p95'] as const;
 export type SortKey = (typeof sortKeys)[number];
 
+/**
+ * What the order by lag goes by. Tenants on time differ by fractions of a second that change with every poll: among
+ * themselves they stand by name, so that the list is calm and a name is found where it was.
+ */
+const CALM_BELOW_MS = 10_000;
+function lagRank(row: TenantRow): number | null {
+  if (row.lagMs === null || row.lagMs >= CALM_BELOW_MS) return row.lagMs;
+  if (row.status === 'idle') return -0.5;
+  return groupOf(row) === 'ok' ? 0 : row.lagMs;
+}
+
 const valueOf: Record<Exclude<SortKey, 'name'>, (row: TenantRow) => number | null> = {
-  lag: (row) => row.lagMs,
+  lag: lagRank,
   ready: (row) => row.ready.value,
   running: (row) => row.running.value,
   delayed: (row) => row.delayed.value,
@@ -37,11 +48,11 @@ const valueOf: Record<Exclude<SortKey, 'name'>, (row: TenantRow) => number | nul
   p95: (row) => row.runP95Ms,
 };
 
-/** Largest first, unknown last, then by depth, then by name; `name` alone goes upwards. */
+/** Largest first, unknown last, then by name; `name` alone goes upwards. */
 export function compareRows(key: SortKey): (a: TenantRow, b: TenantRow) => number {
   if (key === 'name') return byName;
   const value = valueOf[key];
-  return (a, b) => (value(b) ?? -1) - (value(a) ?? -1) || b.ready.value - a.ready.value || byName(a, b);
+  return (a, b) => (value(b) ?? -1) - (value(a) ?? -1) || byName(a, b);
 }
 
 /** Code-unit order: a collator costs a hundred times as much, and tenants' names are mostly plain. */
