@@ -31,6 +31,8 @@ export interface TenantView {
   /** Whether any job was started, any attempt finished in the window; null when that cannot be known. */
   started: boolean | null;
   finished: boolean | null;
+  /** How many jobs were started in the window; null when not known. */
+  starts: number | null;
   /** Over the window; null when not known. */
   arrivalsPerS: number | null;
   attemptsPerS: number | null;
@@ -130,6 +132,7 @@ export class TenantWindow {
       warmingUpMs: Math.max(0, this.#sinceMs + this.#windowMs - atMs),
       started: this.#started(recent, atMs),
       finished: recent.attempts.count > 0 || (isProof(recent, recent.countedMs) ? false : null),
+      starts: known(recent.starts) === null ? null : Math.max(0, recent.starts.count),
       arrivalsPerS: perSecond(recent.arrivals),
       attemptsPerS: perSecond(recent.attempts),
       ratesApproximate: recent.approximateMs > 0,
