@@ -62,7 +62,17 @@ export class SshConnection implements AsyncDisposable {
       onPhase('resolve', address.address);
       const socket = await openSocket(address.address, port, either);
       onPhase('connect', `${address.address}:${port}`);
-      return await handshake({ host, port, target, attempts, socket, deps, signal: either, onPhase });
+      return await handshake({
+        host,
+        port,
+        target,
+        username: settings.user,
+        attempts,
+        socket,
+        deps,
+        signal: either,
+        onPhase,
+      });
     } catch (error) {
       if (signal.aborted) throw new HeadwayError('cancelled', `Connecting to ${target} was cancelled.`);
       if (timeout.aborted) {
@@ -133,6 +143,7 @@ interface Handshake {
   host: string;
   port: number;
   target: string;
+  username: string;
   attempts: LoginAttempt[];
   socket: Socket;
   deps: SshDeps;
@@ -141,7 +152,7 @@ interface Handshake {
 }
 
 async function handshake(options: Handshake): Promise<SshConnection> {
-  const { host, port, target, attempts, socket, deps, signal, onPhase } = options;
+  const { host, port, target, username, attempts, socket, deps, signal, onPhase } = options;
   const client = new ssh2.Client();
   const { promise: ready, resolve, reject } = Promise.withResolvers<undefined>();
   let refusal: unknown = null;
@@ -162,6 +173,7 @@ async function handshake(options: Handshake): Promise<SshConnection> {
   try {
     client.connect({
       sock: socket,
+      username,
       readyTimeout: 0,
       keepaliveInterval: deps.keepaliveIntervalMs ?? 10_000,
       keepaliveCountMax: 3,
