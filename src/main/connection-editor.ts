@@ -5,22 +5,16 @@ import {
   type ConnectionSettings,
   type RuleOverride,
   type SecretRef,
-  type Settings,
 } from '../contract/settings.ts';
 import type { Metric } from '../core/alert.ts';
 import type { SecretStore } from './settings/secrets.ts';
-
-/** Settings in force that can be changed; a SettingsFile, or FixedSettings that refuse. */
-export interface SettingsAccess {
-  readonly current: Settings;
-  update(change: (settings: Settings) => Settings): Promise<unknown>;
-}
+import type { OpenSettings } from './settings/settings-origin.ts';
 
 export class ConnectionEditor {
-  readonly #settings: SettingsAccess;
+  readonly #settings: Pick<OpenSettings, 'current' | 'update'>;
   readonly #secrets: SecretStore;
 
-  constructor(settings: SettingsAccess, secrets: SecretStore) {
+  constructor(settings: Pick<OpenSettings, 'current' | 'update'>, secrets: SecretStore) {
     this.#settings = settings;
     this.#secrets = secrets;
   }

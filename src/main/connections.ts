@@ -34,6 +34,15 @@ export class Connections {
     return this.#changing;
   }
 
+  /** Starts a connection anew, as after a change that its settings do not show. */
+  restart(connection: ConnectionSettings): Promise<void> {
+    this.#changing = this.#changing.then(async () => {
+      await this.#stop(connection.id);
+      this.#start(this.#create(connection), JSON.stringify(connection));
+    });
+    return this.#changing;
+  }
+
   /** Throws `not-found` for an id that does not run. */
   get(id: string): ConnectionMonitor {
     const running = this.#running.get(id);

@@ -10,6 +10,7 @@ import type { EngineHost } from './engine/engine-host.ts';
 import type { HistoryStore } from './history/history-store.ts';
 import type { HostKeys } from './logs/host-keys.ts';
 import type { Clock } from './monitor/clock.ts';
+import type { Notices } from './notices.ts';
 
 export interface Services {
   info: MethodOutput<'app.info'>;
@@ -19,6 +20,7 @@ export interface Services {
   hostKeys: HostKeys;
   history: HistoryStore;
   alerts: AlertService;
+  notices: Notices;
   /** null where settings switch this computer's engine off. */
   engine: EngineHost | null;
   rulesOf: (connectionId: string) => AlertRule[];
@@ -35,6 +37,8 @@ export function methodHandlers(services: Services): MethodHandlers {
     'connections.get': ({ id }) => Promise.resolve(editor.get(id)),
     'connections.save': async ({ connection, secrets }) => {
       await editor.save(connection, secrets);
+      // A new secret alone leaves the settings as they were: what runs must look it up again.
+      if (Object.keys(secrets).length > 0) await connections.restart(connection);
       return { id: connection.id };
     },
     'connections.remove': async ({ id }) => {
@@ -67,7 +71,7 @@ export function methodHandlers(services: Services): MethodHandlers {
 }
 
 export function streamHandlers(services: Services): StreamHandlers {
-  const { connections, alerts, engine, tester, clock } = services;
+  const { connections, alerts, notices, engine, tester, clock } = services;
   return {
     connections: (_params, { emit }, signal) => Promise.resolve(connections.follow(emit, signal)),
     overview: ({ connectionId }, sink, signal) => {
@@ -87,6 +91,7 @@ export function streamHandlers(services: Services): StreamHandlers {
     },
     alerts: (_params, { emit }, signal) => Promise.resolve(alerts.follow(emit, signal)),
     rehearsal: (_params, { emit }, signal) => Promise.resolve(engine?.followRehearsal(emit, signal) ?? null),
+    notices: (_params, { emit }, signal) => Promise.resolve(notices.follow(emit, signal)),
     connectionTest: ({ connection, secrets }, { emit }, signal) =>
       Promise.resolve(tester.start(connection, secrets, emit, signal)),
   };

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { LocalEngineSource } from '../../src/main/sources/local-engine/local-engine-source.ts';
 import { EngineHost } from '../../src/main/engine/engine-host.ts';
 import type { EngineLine } from '../../src/main/engine/engine-messages.ts';
 
@@ -81,7 +82,7 @@ describe('EngineHost', () => {
       await second.start();
       await expect(second.sample(signal)).rejects.toMatchObject({
         code: 'unreachable',
-        message: expect.stringContaining('Another engine works on'),
+        message: expect.stringContaining('Another engine works on') as string,
       });
     }
     await vi.waitFor(async () => expect((await second.sample(signal)).tenants).toHaveLength(41), soon);
@@ -121,5 +122,27 @@ describe('EngineHost', () => {
     const asked = host.sample(caller.signal);
     caller.abort();
     await expect(asked).rejects.toMatchObject({ code: 'cancelled' });
+  });
+});
+
+describe('LocalEngineSource', () => {
+  it('shows mailflow behind the burst of edify, and says so when the engine is down', async () => {
+    const host = new EngineHost(await dataDirectory());
+    await host.start();
+    await using source = new LocalEngineSource(host);
+    expect(await source.probe(signal)).toMatchObject({ tenantWord: 'server', warnings: [] });
+    const names = new Map((await source.tenants()).map((tenant) => [tenant.id, tenant.name]));
+    expect(names.get('3')).toBe('mailflow');
+    await host.burst();
+    await vi.waitFor(async () => {
+      const sample = await source.snapshot(signal);
+      const mailflow = sample.tenants.find((tenant) => tenant.tenantId === '3');
+      expect(mailflow?.oldestReady).not.toBeNull();
+      expect(mailflow?.behind?.ahead.value).toBeGreaterThan(30);
+      expect(names.get(mailflow?.behind?.tenants[0]?.tenantId ?? '')).toBe('edify');
+      expect(mailflow?.behind?.tenants[0]?.share).toBeGreaterThan(0.8);
+    }, soon);
+    await host.stop();
+    await expect(source.snapshot(signal)).rejects.toMatchObject({ code: 'unreachable' });
   });
 });

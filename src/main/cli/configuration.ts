@@ -6,15 +6,13 @@ import { text } from 'node:stream/consumers';
 import { HeadwayError } from '../../contract/errors.ts';
 import type { Settings } from '../../contract/settings.ts';
 import { dataDirectory } from '../settings/data-directory.ts';
+import type { SettingsOrigin } from '../settings/settings-origin.ts';
 import { parseSettings } from '../settings/settings-text.ts';
 
 export interface ConfigurationOptions {
   config?: string;
   data?: string;
 }
-
-/** Where the settings come from: a file that can be changed and is watched, or a text read once. */
-export type SettingsOrigin = { kind: 'file'; path: string } | { kind: 'fixed'; settings: Settings };
 
 /** The data directory that holds history, secrets and known hosts. */
 export function dataDirectoryOf(options: ConfigurationOptions): string {

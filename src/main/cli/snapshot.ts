@@ -4,7 +4,7 @@ import { toWireError, type WireError } from '../../contract/errors.ts';
 import type { ConnectionSettings } from '../../contract/settings.ts';
 import { formatCount, formatDuration } from '../../core/duration.ts';
 import type { SourceSample, TenantInfo, TenantSample } from '../../core/sample.ts';
-import { openSource } from '../open-source.ts';
+import { openSource } from '../connection-source.ts';
 import { FileSecrets } from '../settings/file-secrets.ts';
 import type { SecretStore } from '../settings/secrets.ts';
 import { dataDirectoryOf, readSettings, type ConfigurationOptions } from './configuration.ts';

@@ -1,9 +1,7 @@
 // The local worker engine: jobs in a store, claimed in fair order, run by workers, told line by line. One Engine is
 // one owner of jobs. Rooms within the room: stores/ keeps jobs, workers/ runs them. The application runs it in a
 // worker thread (engine-host.ts, engine-worker.ts), so that no disk sync ever touches the main loop.
-import type { Clock } from './clock.ts';
 import type { ClaimOrder, Depths, Enqueued, NewJob } from './job.ts';
-import type { Store } from './stores/store.ts';
 import { WorkerPool, type WorkerPoolParts } from './workers/worker-pool.ts';
 
 /** How often an owner says that it lives, and how long it may be silent before its jobs are taken (mission.md, 4). */

@@ -28,10 +28,10 @@ export interface RehearsalParts {
   random: () => number;
   switches: RehearsalSwitches;
   /** The switches or the time of the next burst changed. */
-  onChange(state: RehearsalState): void;
+  onChange: (state: RehearsalState) => void;
   /** Something worth a line in the log. */
-  onNote(text: string): void;
-  onProblem(problem: Error): void;
+  onNote: (text: string) => void;
+  onProblem: (problem: Error) => void;
 }
 
 /** What `rehearsal` looks like with these switches. `nextBurstAtMs`: epoch ms. */

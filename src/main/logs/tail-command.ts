@@ -17,6 +17,9 @@ export function quote(argument: string): string {
   return `'${argument.replaceAll("'", `'\\''`)}'`;
 }
 
+/** The first line of every script's output: what stands before is a login shell's own greeting. */
+export const BEGIN = 'headway:begin';
+
 function remote(script: string, args: (string | number)[]): RemoteScript {
   return { command: ['exec sh -s --', ...args.map((arg) => quote(String(arg)))].join(' '), script };
 }
@@ -29,8 +32,8 @@ export interface FilePosition {
 
 export interface FollowOptions {
   path: string;
-  /** null at the very first start: then the last `contextBytes` come first. */
-  from: FilePosition | null;
+  /** `tail`: from the last `contextBytes`, as at the very first start; `start`: from the first byte. */
+  from: FilePosition | 'tail' | 'start';
   contextBytes: number;
   /** When more than this is waiting, the oldest part is left out and reported as skipped. */
   catchUpBytes: number;
@@ -52,27 +55,21 @@ export interface FollowOptions {
  */
 export function followFile(options: FollowOptions): RemoteScript {
   const { path, from, contextBytes, catchUpBytes, pollSeconds } = options;
-  return remote(FOLLOW_FILE, [
-    path,
-    from?.inode ?? '',
-    from?.offset ?? 0,
-    contextBytes,
-    catchUpBytes,
-    pollSeconds,
-  ]);
+  const place = typeof from === 'object' ? [from.inode, from.offset] : ['', from === 'tail' ? 'tail' : 0];
+  return remote(FOLLOW_FILE, [path, ...place, contextBytes, catchUpBytes, pollSeconds]);
 }
 
 /** Follows a container from its newest `tail` lines, or from a moment (RFC 3339, inclusive) at a reconnect. */
 export function followDocker(container: string, from: { since: string } | { tail: number }): RemoteScript {
   const start = 'since' in from ? ['--since', from.since] : ['--tail', from.tail];
-  return remote(FOLLOW_COMMAND, ['docker', 'logs', '-f', '--timestamps', ...start, '--', container]);
+  return remote(FOLLOW_DOCKER, [container, ...start]);
 }
 
 /** Follows a unit of the journal, one JSON object per entry; `cursor` itself comes first at a reconnect. */
 export function followJournal(unit: string, from: { cursor: string } | { tail: number }): RemoteScript {
   const start = 'cursor' in from ? ['--no-tail', `--cursor=${from.cursor}`] : ['-n', from.tail];
   const format = ['-o', 'json', '--all', '--output-fields=MESSAGE,PRIORITY', '--no-pager', '-q'];
-  return remote(FOLLOW_COMMAND, ['journalctl', '-f', '-u', unit, ...format, ...start]);
+  return remote(FOLLOW_JOURNAL, ['-u', unit, ...format, ...start]);
 }
 
 /** Runs what a test of an input needs to know: exit 0 and a word, or an exit code and why on stderr. */
@@ -179,7 +176,7 @@ wait_for() {
   until open "$path" 0; do rest; done
 }
 start() {
-  if [ -z "$inode" ]; then wait_for tail; return; fi
+  if [ -z "$inode" ]; then wait_for "$off"; return; fi
   look "$path"
   if [ "$seen" = "$inode" ]; then open "$path" "$off"; return; fi
   old=$(named "$inode")
@@ -189,6 +186,7 @@ start() {
 }
 main() {
   path=$1 inode=$2 off=$3 context=$4 catchup=$5 poll=$6 visited=
+  echo ${BEGIN}
   case "$path" in */*) ;; *) path=./$path ;; esac
   dir=\${path%/*}/
   start
@@ -207,42 +205,58 @@ main() {
   done
 }`);
 
-const FOLLOW_COMMAND = guarded(`
+const NEED = `
+need() {
+  command -v "$1" >/dev/null && return
+  echo "$1: command not found" >&2
+  exit ${exitCode.commandNotFound}
+}`;
+
+// Docker hands a container's stderr to its own stderr; both are the container's log. The client's own complaints
+// are told apart by having no timestamp.
+const FOLLOW_DOCKER = guarded(`${NEED}
 main() {
-  if ! command -v "$1" >/dev/null; then
-    echo "$1: command not found" >&2
-    exit ${exitCode.commandNotFound}
-  fi
-  "$@" 2>&1 &
+  need docker
+  docker inspect --type container --format '{{.Id}}' -- "$1" >/dev/null || exit 1
+  echo ${BEGIN}
+  container=$1
+  shift
+  docker logs -f --timestamps "$@" -- "$container" 2>&1 &
   job=$!
   wait "$job"
 }`);
 
-const PROBE_FILE = `
+const FOLLOW_JOURNAL = guarded(`${NEED}
 main() {
+  need journalctl
+  echo ${BEGIN}
+  journalctl -f "$@" &
+  job=$!
+  wait "$job"
+}`);
+
+// A probe answers and ends by itself; its commands must not read what is left of the script.
+const probe = (body: string): string => `${NEED}
+main() {
+  echo ${BEGIN}
+${body}
+}
+{ main "$@" </dev/null; exit; }
+`;
+
+const PROBE_FILE = probe(`
   if ! [ -e "$1" ]; then
-    ls -d -- "$1" >&2
+    ls -d -- "$1"
     exit ${exitCode.missing}
   fi
-  if ! [ -f "$1" ]; then echo "$1 is not a file" >&2; exit ${exitCode.unreadable}; fi
+  if ! [ -f "$1" ]; then echo "it is not a file" >&2; exit ${exitCode.unreadable}; fi
   if ! [ -r "$1" ]; then echo "permission denied" >&2; exit ${exitCode.unreadable}; fi
-  wc -c <"$1"
-}
-main "$@"; exit
-`;
+  wc -c <"$1"`);
 
-const PROBE_DOCKER = `
-main() {
-  command -v docker >/dev/null || exit ${exitCode.commandNotFound}
-  docker inspect --type container --format '{{.State.Status}}' -- "$1" </dev/null
-}
-main "$@"; exit
-`;
+const PROBE_DOCKER = probe(`
+  need docker
+  docker inspect --type container --format '{{.State.Status}}' -- "$1"`);
 
-const PROBE_JOURNAL = `
-main() {
-  command -v journalctl >/dev/null || exit ${exitCode.commandNotFound}
-  journalctl -u "$1" -n 1 -o short-iso --no-pager -q </dev/null
-}
-main "$@"; exit
-`;
+const PROBE_JOURNAL = probe(`
+  need journalctl
+  journalctl -u "$1" -n 1 -o short-iso --no-pager -q`);

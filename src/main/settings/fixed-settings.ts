@@ -2,7 +2,7 @@
 import { HeadwayError } from '../../contract/errors.ts';
 import type { Settings } from '../../contract/settings.ts';
 
-export class FixedSettings {
+export class FixedSettings implements AsyncDisposable {
   readonly current: Settings;
 
   constructor(settings: Settings) {
@@ -17,5 +17,9 @@ export class FixedSettings {
         'These settings came from standard input and cannot be changed here. Start with --config FILE to keep changes.',
       ),
     );
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve();
   }
 }

@@ -14,7 +14,7 @@ export interface HandlerContext {
   /** Aborts when the job's time is up or the engine stops. A handler that ignores it is left behind. */
   signal: AbortSignal;
   /** Runs `part` and books its time under `name`, also when it throws. Called twice, the times add up. */
-  stage<T>(name: string, part: () => Promise<T>): Promise<T>;
+  stage: <T>(name: string, part: () => Promise<T>) => Promise<T>;
 }
 
 export interface Handler {

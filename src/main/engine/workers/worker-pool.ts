@@ -18,11 +18,11 @@ export interface WorkerPoolParts {
   owner: string;
   handlers: readonly Handler[];
   /** Every attempt that counts, after the store has taken its end. */
-  onAttempt(attempt: Attempt): void;
+  onAttempt: (attempt: Attempt) => void;
   /** A job was put off to a later time. */
-  onDelayed(): void;
+  onDelayed: () => void;
   /** Something failed that is no job's fault; the pool goes on by itself. */
-  onProblem(problem: Error): void;
+  onProblem: (problem: Error) => void;
 }
 
 export class WorkerPool {
