@@ -3,18 +3,9 @@ import { z } from 'zod';
 import { severitySchema } from '../core/alert.ts';
 import { countSchema } from '../core/count.ts';
 import { tenantStatusSchema } from '../core/status.ts';
+import { timeToEmptySchema } from '../core/time-to-empty.ts';
 import { wireErrorSchema } from './errors.ts';
 import { environmentSchema, safetySchema } from './settings.ts';
-
-export const timeToEmptySchema = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('empty') }),
-  z.object({ kind: z.literal('growing') }),
-  z.object({ kind: z.literal('standing') }),
-  z.object({ kind: z.literal('unclear') }),
-  z.object({ kind: z.literal('unknown') }),
-  z.object({ kind: z.literal('range'), minMs: z.number(), maxMs: z.number() }),
-]);
-export type TimeToEmpty = z.infer<typeof timeToEmptySchema>;
 
 export const causeKindSchema = z.enum([
   'unreachable',

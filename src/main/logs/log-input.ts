@@ -1,0 +1,47 @@
+// What a file, a container and a unit of the journal have in common: where to go on, and how bytes become lines.
+import type { LogHostSettings, LogInput } from '../../contract/settings.ts';
+import type { ParsedLine } from './log-events.ts';
+import type { RemoteEnd } from './remote-run.ts';
+import type { RemoteScript } from './tail-command.ts';
+import type { HeadwayError } from '../../contract/errors.ts';
+
+export type InputEvent =
+  | { kind: 'line'; line: ParsedLine }
+  /** The input is read; `exact` when nothing can be missing since the last run. Once a run. */
+  | { kind: 'resumed'; exact: boolean }
+  | { kind: 'waiting' }
+  /** This run is of no more use: begin another at once. */
+  | { kind: 'restart' };
+
+/** Lives as long as the tail and keeps its place over runs and connections. */
+export interface InputReader {
+  /** The script that goes on where the last run ended. */
+  begin(): RemoteScript;
+  /** @throws Error when the host's output makes no sense. */
+  read(chunk: Buffer, nowMs: number): Iterable<InputEvent>;
+  /** What an end of the script means, and when to try again. Never called for a lost connection. */
+  ended(end: RemoteEnd, host: string): InputEnd;
+}
+
+export interface InputEnd {
+  state: 'waiting-for-file' | 'failed' | 'live';
+  error: HeadwayError | null;
+  retryMs: number;
+}
+
+/** How an input is called in a label: a path, `docker NAME` or `unit NAME`. */
+export function inputName(input: LogInput): string {
+  switch (input.kind) {
+    case 'file':
+      return input.path;
+    case 'docker':
+      return `docker ${input.container}`;
+    case 'journal':
+      return `unit ${input.unit}`;
+  }
+}
+
+/** `user@host:port input`, unique within a connection. */
+export function inputLabel(settings: Omit<LogHostSettings, 'inputs' | 'auth'>, input: LogInput): string {
+  return `${settings.user}@${settings.host}:${settings.port} ${inputName(input)}`;
+}

@@ -1,0 +1,137 @@
+// All log inputs of one host over one SSH connection, for as long as they are wanted.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { HeadwayError, type ErrorCode } from '../../contract/errors.ts';
+import type { LogHostSettings, LogInput } from '../../contract/settings.ts';
+import { DockerInput } from './docker-input.ts';
+import { FileInput } from './file-input.ts';
+import { InputFollower } from './input-follower.ts';
+import { JournalInput } from './journal-input.ts';
+import type { LogListener } from './log-events.ts';
+import { inputLabel, type InputReader } from './log-input.ts';
+import { SshConnection, type SshDeps } from './ssh-connection.ts';
+
+export interface LogTailDeps extends SshDeps {
+  now: () => number;
+  /** In [0, 1), for jitter: a host that comes back is not met by everyone at once. */
+  random: () => number;
+}
+
+const BACKOFF_BASE_MS = 500;
+const BACKOFF_CAP_MS = 30_000;
+/** A connection that lasted so long starts the back-off anew. */
+const STABLE_MS = 10_000;
+/** Refusals that no waiting mends; asked again now and then, seldom enough for lockouts. */
+const REFUSED_RETRY_MS = 300_000;
+const REFUSALS: ReadonlySet<ErrorCode> = new Set([
+  'host-key-unknown',
+  'host-key-changed',
+  'authentication-failed',
+  'secret-missing',
+  'file-missing',
+]);
+
+/**
+ * Idle → running (connecting → live → reconnecting → …) → stopped. Every input tells its own state; the connection
+ * is their common fate. Start and stop may be called at any time and any number of times; a stopped tail may be
+ * started again and goes on where it was.
+ */
+export class LogTail implements AsyncDisposable {
+  #settings: LogHostSettings;
+  #deps: LogTailDeps;
+  #inputs: InputFollower[];
+  #running: { stop: AbortController; done: Promise<void> } | null = null;
+
+  constructor(settings: LogHostSettings, listener: LogListener, deps: LogTailDeps) {
+    this.#settings = settings;
+    this.#deps = deps;
+    this.#inputs = settings.inputs.map(
+      (input) =>
+        new InputFollower(inputLabel(settings, input), settings.host, openInput(input), listener, deps.now),
+    );
+  }
+
+  start(): void {
+    if (this.#running !== null) return;
+    const stop = new AbortController();
+    this.#running = { stop, done: this.#run(stop.signal) };
+  }
+
+  /** Resolves when the connection is closed; what was started on the host ends with it. */
+  async stop(): Promise<void> {
+    const running = this.#running;
+    if (running === null) return;
+    running.stop.abort();
+    await running.done;
+    if (this.#running === running) this.#running = null;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    let failures = 0;
+    this.#tell('connecting', null);
+    while (!isAborted(signal)) {
+      const startedAtMs = this.#deps.now();
+      const error = await this.#connectAndFollow(signal);
+      if (isAborted(signal)) break;
+      if (this.#deps.now() - startedAtMs > STABLE_MS) failures = 0;
+      const refused = error !== null && REFUSALS.has(error.code);
+      this.#tell(refused ? 'failed' : 'reconnecting', error);
+      const backoffMs = Math.min(BACKOFF_CAP_MS, BACKOFF_BASE_MS * 2 ** failures);
+      failures = Math.min(failures + 1, 16);
+      await this.#wait(refused ? REFUSED_RETRY_MS : backoffMs * (0.5 + this.#deps.random() / 2), signal);
+    }
+    for (const input of this.#inputs) input.flush();
+  }
+
+  /** @returns why it ended; null when it was closed without a word. */
+  async #connectAndFollow(signal: AbortSignal): Promise<HeadwayError | null> {
+    try {
+      await using connection = await SshConnection.open(this.#settings, this.#deps, signal);
+      const lost = new AbortController();
+      const reason = connection.closed.finally(() => lost.abort());
+      const either = AbortSignal.any([signal, lost.signal]);
+      await Promise.all(this.#inputs.map((input) => input.follow(connection, either)));
+      return isAborted(signal) ? null : await reason;
+    } catch (error) {
+      if (error instanceof HeadwayError) return error;
+      const message = error instanceof Error ? error.message : String(error);
+      return new HeadwayError('internal', `The log tail failed: ${message}`, { cause: error });
+    }
+  }
+
+  #tell(state: 'connecting' | 'reconnecting' | 'failed', error: HeadwayError | null): void {
+    for (const input of this.#inputs) input.connectionState(state, error);
+  }
+
+  /** Waits, but not past the moment when someone trusts the host's key. */
+  async #wait(ms: number, signal: AbortSignal): Promise<void> {
+    const accepted = new AbortController();
+    const stopListening = this.#deps.hostKeys.onAccepted(() => accepted.abort());
+    try {
+      await sleep(ms, undefined, { signal: AbortSignal.any([signal, accepted.signal]) });
+    } catch {
+      // Woken early, which is what the signals are for.
+    } finally {
+      stopListening();
+    }
+  }
+}
+
+function openInput(input: LogInput): InputReader {
+  switch (input.kind) {
+    case 'file':
+      return new FileInput(input.path);
+    case 'docker':
+      return new DockerInput(input.container);
+    case 'journal':
+      return new JournalInput(input.unit);
+  }
+}
+
+// A function, so that the compiler does not take an earlier look at the signal for the present one.
+function isAborted(signal: AbortSignal): boolean {
+  return signal.aborted;
+}

@@ -1,0 +1,98 @@
+// The ways to prove who we are to an SSH server, in the order in which they are tried.
+import { readFile } from 'node:fs/promises';
+import ssh2, { type AnyAuthMethod, type ParsedKey } from 'ssh2';
+import { HeadwayError } from '../../contract/errors.ts';
+import type { LogHostSettings, SecretRef } from '../../contract/settings.ts';
+import { expandHome } from './ssh-alias.ts';
+
+export interface LoginDeps {
+  /** Finds a secret; rejects with HeadwayError `secret-missing`. */
+  secret: (ref: SecretRef) => Promise<string>;
+  /** SSH_AUTH_SOCK of the environment. */
+  agentSocket: string | undefined;
+}
+
+/** One thing to try, with the words that tell a person what was tried. */
+export interface LoginAttempt {
+  title: string;
+  method: AnyAuthMethod;
+}
+
+/** @throws HeadwayError when a key file or a secret cannot be read, before the server is asked anything. */
+export async function loginAttempts(
+  settings: Pick<LogHostSettings, 'user' | 'auth'>,
+  identityFiles: string[],
+  deps: LoginDeps,
+): Promise<LoginAttempt[]> {
+  const { user: username, auth } = settings;
+  switch (auth.kind) {
+    case 'key': {
+      const passphrase = auth.passphrase === undefined ? undefined : await deps.secret(auth.passphrase);
+      const key = await readKey(expandHome(auth.file), passphrase);
+      return [{ title: `key ${auth.file}`, method: { type: 'publickey', username, key } }];
+    }
+    case 'password': {
+      const password = await deps.secret(auth.password);
+      return [
+        { title: 'password', method: { type: 'password', username, password } },
+        {
+          // Servers that ask by PAM only know this one; every question gets the password.
+          title: 'keyboard-interactive',
+          method: {
+            type: 'keyboard-interactive',
+            username,
+            prompt: (_name, _instructions, _language, prompts, answer) => answer(prompts.map(() => password)),
+          },
+        },
+      ];
+    }
+    case 'agent': {
+      const attempts: LoginAttempt[] = [];
+      if (deps.agentSocket !== undefined && deps.agentSocket !== '') {
+        attempts.push({ title: 'agent', method: { type: 'agent', username, agent: deps.agentSocket } });
+      }
+      for (const file of identityFiles) {
+        // A key that is missing or locked is the agent's to offer.
+        const key = await readKey(file, undefined).catch(() => null);
+        if (key !== null)
+          attempts.push({ title: `key ${file}`, method: { type: 'publickey', username, key } });
+      }
+      if (attempts.length === 0) {
+        throw new HeadwayError(
+          'authentication-failed',
+          `No SSH agent is running (SSH_AUTH_SOCK is not set). Start one and add a key, or name a key file.`,
+        );
+      }
+      return attempts;
+    }
+  }
+}
+
+async function readKey(file: string, passphrase: string | undefined): Promise<ParsedKey> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new HeadwayError('file-missing', `Cannot read the key file ${file}: ${why}`, { cause });
+  }
+  // A key file may hold several keys; ssh2 then returns a list, which its types leave out.
+  const parsed = [ssh2.utils.parseKey(text, passphrase) as ParsedKey | Error | ParsedKey[]].flat()[0];
+  if (parsed === undefined || parsed instanceof Error) {
+    const why = parsed?.message ?? 'it holds no key';
+    if (/no passphrase given/i.test(why)) {
+      throw new HeadwayError(
+        'secret-missing',
+        `The key ${file} is locked with a passphrase. Give the passphrase, or use the agent.`,
+      );
+    }
+    if (passphrase !== undefined && /bad passphrase|bad decrypt|integrity check failed/i.test(why)) {
+      throw new HeadwayError('authentication-failed', `The passphrase does not open the key ${file}.`);
+    }
+    throw new HeadwayError('authentication-failed', `Cannot use the key file ${file}: ${why}`);
+  }
+  if (!parsed.isPrivateKey()) {
+    throw new HeadwayError('authentication-failed', `${file} is a public key; name the private one.`);
+  }
+  return parsed;
+}

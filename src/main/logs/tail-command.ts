@@ -1,0 +1,262 @@
+// The commands that run on a log host: POSIX sh, so that Debian's dash and busybox understand them.
+//
+// A script is sent through the standard input of `sh -s`, for two reasons: `ps` on the host shows the arguments and
+// not a page of script, and the login shell's quoting rules never meet it. After the script the input stays open;
+// its end (channel closed, connection cut, laptop gone) ends the script and all it started. sh hands /dev/null to
+// the standard input of background jobs, which is why each script keeps a duplicate of it on descriptor 5.
+import type { LogInput } from '../../contract/settings.ts';
+
+/** What to send: the command line, and the script for its standard input. */
+export interface RemoteScript {
+  command: string;
+  script: string;
+}
+
+/** One argument for a POSIX shell; nothing in it is ever interpreted. */
+export function quote(argument: string): string {
+  return `'${argument.replaceAll("'", `'\\''`)}'`;
+}
+
+/** The first line of every script's output: what stands before is a login shell's own greeting. */
+export const BEGIN = 'headway:begin';
+
+function remote(script: string, args: (string | number)[]): RemoteScript {
+  return { command: ['exec sh -s --', ...args.map((arg) => quote(String(arg)))].join(' '), script };
+}
+
+/** Where to go on in a file: `offset` bytes of the file with this inode are known. */
+export interface FilePosition {
+  inode: string;
+  offset: number;
+}
+
+export interface FollowOptions {
+  path: string;
+  /** `tail`: from the last `contextBytes`, as at the very first start; `start`: from the first byte. */
+  from: FilePosition | 'tail' | 'start';
+  contextBytes: number;
+  /** When more than this is waiting, the oldest part is left out and reported as skipped. */
+  catchUpBytes: number;
+  /** Seconds between two looks at the file. */
+  pollSeconds: number;
+}
+
+/**
+ * Follows a file by its inode, as `tail -F` does, but exactly: every frame says which bytes of which file it holds.
+ * Looking and reading are one loop, so that a truncation can never slip in between bytes already reported.
+ *
+ * Frames on standard output, each a line; see FrameReader:
+ *   O inode start size   a file was opened, bytes follow from `start`
+ *   D inode offset n     n raw bytes follow this line
+ *   S n                  n bytes were left out
+ *   T inode              the file shrank: it is read from its beginning again
+ *   L inode              the file to go on with is gone; the present one follows from its beginning
+ *   W                    there is no file yet
+ */
+export function followFile(options: FollowOptions): RemoteScript {
+  const { path, from, contextBytes, catchUpBytes, pollSeconds } = options;
+  const place = typeof from === 'object' ? [from.inode, from.offset] : ['', from === 'tail' ? 'tail' : 0];
+  return remote(FOLLOW_FILE, [path, ...place, contextBytes, catchUpBytes, pollSeconds]);
+}
+
+/** Follows a container from its newest `tail` lines, or from a moment (RFC 3339, inclusive) at a reconnect. */
+export function followDocker(container: string, from: { since: string } | { tail: number }): RemoteScript {
+  const start = 'since' in from ? ['--since', from.since] : ['--tail', from.tail];
+  return remote(FOLLOW_DOCKER, [container, ...start]);
+}
+
+/** Follows a unit of the journal, one JSON object per entry; `cursor` itself comes first at a reconnect. */
+export function followJournal(unit: string, from: { cursor: string } | { tail: number }): RemoteScript {
+  const start = 'cursor' in from ? ['--no-tail', `--cursor=${from.cursor}`] : ['-n', from.tail];
+  const format = ['-o', 'json', '--all', '--output-fields=MESSAGE,PRIORITY', '--no-pager', '-q'];
+  return remote(FOLLOW_JOURNAL, ['-u', unit, ...format, ...start]);
+}
+
+/** Runs what a test of an input needs to know: exit 0 and a word, or an exit code and why on stderr. */
+export function probeInput(input: LogInput): RemoteScript {
+  switch (input.kind) {
+    case 'file':
+      return remote(PROBE_FILE, [input.path]);
+    case 'docker':
+      return remote(PROBE_DOCKER, [input.container]);
+    case 'journal':
+      return remote(PROBE_JOURNAL, [input.unit]);
+  }
+}
+
+/** Exit codes of the scripts above sh's own; the probes use them too. */
+export const exitCode = {
+  /** The file is there and cannot be read (sysexits' EX_NOPERM). */
+  unreadable: 77,
+  /** There is no such file yet (EX_NOINPUT). */
+  missing: 66,
+  commandNotFound: 127,
+} as const;
+
+// Runs `main` with its input's end as the end of everything. The braces make sh read the script to its end before
+// any of it runs: it comes through the very input that is then handed to the watcher.
+const guarded = (functions: string): string => `${functions}
+{
+  exec 4>&1 5<&0 0</dev/null
+  self=$$ job=
+  ( while read -r _; do :; done <&5; kill -TERM "$self" ) 4>&- >/dev/null 2>&1 &
+  watcher=$!
+  exec 5<&-
+  trap 'kill "$watcher" $job 2>/dev/null' EXIT
+  trap 'exit 0' TERM HUP INT PIPE
+  main "$@"
+  exit
+}
+`;
+
+// `ls -lniLd` yields inode ($1) and size ($6) portably; on a descriptor it tells of the file that is open, whatever
+// its name is by now. `dd` with one block reads exactly the bytes announced and moves the shared file position.
+// A rotated file is left only when its successor has bytes and it was quiet for a second: writers keep the old file
+// open until they are told to reopen it. Among names like `log.1` and `log-20260109`, the successor is the next
+// younger one, so that several rotations in one absence are walked through in order.
+const FOLLOW_FILE = guarded(`
+LC_ALL=C; export LC_ALL; unset TIME_STYLE LS_BLOCK_SIZE BLOCK_SIZE BLOCKSIZE
+look() { set -- $(ls -lniLd -- "$1" 2>/dev/null); seen=\${1-} size=\${6-0}; }
+rest() { sleep "$poll" 2>/dev/null || sleep 1; }
+named() {
+  ls -1ai -- "$dir" 2>/dev/null | while read -r i n; do
+    if [ "$i" = "$1" ]; then printf '%s\\n' "$dir/$n"; break; fi
+  done
+}
+successor() {
+  { ls -1tri -- "$path" "$path"[.-][0-9]* 2>/dev/null; echo "end $path"; } | {
+    found=
+    while read -r i n; do
+      case "$n" in *.gz|*.bz2|*.xz|*.zst) continue ;; esac
+      if [ "$i" = "$inode" ]; then found=1; continue; fi
+      case "$visited " in *" $i "*) continue ;; esac
+      if [ "$found" ] || [ "$i" = end ]; then printf '%s\\n' "$n"; break; fi
+    done
+  }
+}
+open() {
+  [ -e "$1" ] || return 1
+  if ! [ -f "$1" ] || ! [ -r "$1" ]; then
+    if [ -f "$1" ]; then echo "cannot read $1: permission denied"; else echo "$1 is not a file"; fi >&2
+    exit ${exitCode.unreadable}
+  fi
+  exec 3<"$1"
+  look /dev/fd/3
+  inode=$seen off=$2 quiet=0 visited="$visited $seen"
+  if [ "$off" = tail ]; then
+    off=0
+    [ "$size" -gt "$context" ] && off=$((size - context))
+  fi
+  if [ "$off" -gt "$size" ]; then
+    printf 'T %s\\n' "$inode"
+    off=0
+  elif [ $((size - off)) -gt "$catchup" ]; then
+    printf 'S %s\\n' $((size - catchup - off))
+    off=$((size - catchup))
+  fi
+  printf 'O %s %s %s\\n' "$inode" "$off" "$size"
+  dd bs=1 skip="$off" count=0 <&3 2>/dev/null
+}
+drain() {
+  while look /dev/fd/3; [ "$size" -gt "$off" ]; do
+    n=$((size - off))
+    [ "$n" -gt 262144 ] && n=262144
+    printf 'D %s %s %s\\n' "$inode" "$off" "$n"
+    r=$(dd bs="$n" count=1 <&3 2>&1 >&4)
+    case "$r" in 1+0*) ;; *) exit 75 ;; esac
+    off=$((off + n)) quiet=0
+  done
+  [ "$size" -ge "$off" ] && return
+  printf 'T %s\\n' "$inode"
+  open /dev/fd/3 0
+}
+wait_for() {
+  open "$path" "$1" && return
+  echo W
+  until open "$path" 0; do rest; done
+}
+start() {
+  if [ -z "$inode" ]; then wait_for "$off"; return; fi
+  look "$path"
+  if [ "$seen" = "$inode" ]; then open "$path" "$off"; return; fi
+  old=$(named "$inode")
+  [ "$old" ] && open "$old" "$off" && return
+  printf 'L %s\\n' "$inode"
+  wait_for 0
+}
+main() {
+  path=$1 inode=$2 off=$3 context=$4 catchup=$5 poll=$6 visited=
+  echo ${BEGIN}
+  case "$path" in */*) ;; *) path=./$path ;; esac
+  dir=\${path%/*}/
+  start
+  while :; do
+    drain
+    look "$path"
+    if [ "$seen" ] && [ "$seen" != "$inode" ] && [ "$size" -gt 0 ]; then
+      quiet=$((quiet + 1))
+      if [ "$quiet" -gt 4 ]; then
+        drain
+        open "$(successor)" 0 || open "$path" 0
+        continue
+      fi
+    fi
+    rest
+  done
+}`);
+
+const NEED = `
+need() {
+  command -v "$1" >/dev/null && return
+  echo "$1: command not found" >&2
+  exit ${exitCode.commandNotFound}
+}`;
+
+// Docker hands a container's stderr to its own stderr; both are the container's log. The client's own complaints
+// are told apart by having no timestamp.
+const FOLLOW_DOCKER = guarded(`${NEED}
+main() {
+  need docker
+  docker inspect --type container --format '{{.Id}}' -- "$1" >/dev/null || exit 1
+  echo ${BEGIN}
+  container=$1
+  shift
+  docker logs -f --timestamps "$@" -- "$container" 2>&1 &
+  job=$!
+  wait "$job"
+}`);
+
+const FOLLOW_JOURNAL = guarded(`${NEED}
+main() {
+  need journalctl
+  echo ${BEGIN}
+  journalctl -f "$@" &
+  job=$!
+  wait "$job"
+}`);
+
+// A probe answers and ends by itself; its commands must not read what is left of the script.
+const probe = (body: string): string => `${NEED}
+main() {
+  echo ${BEGIN}
+${body}
+}
+{ main "$@" </dev/null; exit; }
+`;
+
+const PROBE_FILE = probe(`
+  if ! [ -e "$1" ]; then
+    ls -d -- "$1"
+    exit ${exitCode.missing}
+  fi
+  if ! [ -f "$1" ]; then echo "it is not a file" >&2; exit ${exitCode.unreadable}; fi
+  if ! [ -r "$1" ]; then echo "permission denied" >&2; exit ${exitCode.unreadable}; fi
+  wc -c <"$1"`);
+
+const PROBE_DOCKER = probe(`
+  need docker
+  docker inspect --type container --format '{{.State.Status}}' -- "$1"`);
+
+const PROBE_JOURNAL = probe(`
+  need journalctl
+  journalctl -u "$1" -n 1 -o short-iso --no-pager -q`);
