@@ -1,6 +1,12 @@
 // The one API between backend and windows: every method and every stream, by name.
 import { z } from 'zod';
-import { alertEventSchema, alertRuleSchema, alertSchema, metricSchema } from '../core/alert.ts';
+import {
+  alertEventSchema,
+  alertRuleSchema,
+  alertSchema,
+  metricSchema,
+  severitySchema,
+} from '../core/alert.ts';
 import { stageStatsSchema } from '../core/timing.ts';
 import { connectionTestSchema } from './connection-test.ts';
 import type { ErrorCode } from './errors.ts';
@@ -30,6 +36,10 @@ const connectionDraft = z.strictObject({
   /** Secrets by their `stored` key; a key left out keeps what is stored. Write-only: never sent back. */
   secrets: z.record(z.string(), z.string()).default({}),
 });
+
+/** `id` names the trouble: the same trouble told again replaces its notice. */
+const noticeSchema = z.object({ id: z.string(), severity: severitySchema, text: z.string() });
+export type Notice = z.infer<typeof noticeSchema>;
 
 export const methods = {
   'app.info': method({
@@ -138,6 +148,8 @@ export const streams = {
     snapshot: rehearsalSchema.nullable(),
     delta: rehearsalSchema.nullable(),
   }),
+  /** What a person should know of Headway itself: settings that were refused, history that was set aside. */
+  notices: stream({ params: nothing, snapshot: z.array(noticeSchema), delta: z.array(noticeSchema) }),
   /** Runs the steps of "Test" on a draft; the whole list on each change. Closing it stops the test. */
   connectionTest: stream({
     params: connectionDraft,

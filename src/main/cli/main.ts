@@ -1,0 +1,48 @@
+// The `headway` command. Each subcommand has a file of its own; this one only names them.
+import { Command, InvalidArgumentError } from 'commander';
+import { toWireError } from '../../contract/errors.ts';
+import { serve } from './serve.ts';
+import { snapshot } from './snapshot.ts';
+
+/** Exit codes: 0 all well, 1 something could not be read, 2 the command or the settings are wrong. */
+const USAGE_ERROR = 2;
+
+function port(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0 || value > 65_535)
+    throw new InvalidArgumentError('a port is a whole number from 0 (any free one) to 65535');
+  return value;
+}
+
+const program = new Command('headway')
+  .description('Live lag, timing and alerts of job queues that live in databases')
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : USAGE_ERROR))
+  .showHelpAfterError();
+
+const configOption = ['--config <file>', 'settings file; "-" reads it from standard input'] as const;
+
+program
+  .command('serve')
+  .description('serve the window to a browser and print its URL with a one-time token')
+  .option(...configOption)
+  .option('--port <number>', 'port to listen on; 0 takes a free one', port)
+  .option('--host <address>', 'address to listen on', '127.0.0.1')
+  .option('--data <directory>', 'data directory (history, secrets, known hosts)')
+  .option('--open', 'open the browser', false)
+  .action(serve);
+
+program
+  .command('snapshot')
+  .description('print one snapshot of every connection')
+  .option(...configOption)
+  .option('--data <directory>', 'data directory (secrets)')
+  .option('--json', 'print JSON', false)
+  .action(snapshot);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  const { code, message } = toWireError(error);
+  console.error(`headway: ${message}`);
+  process.exitCode = code === 'settings-invalid' || code === 'bad-request' ? USAGE_ERROR : 1;
+}

@@ -1,0 +1,87 @@
+// Adds, changes and removes connections: secrets into their store first, then the settings that name them.
+import { HeadwayError } from '../contract/errors.ts';
+import {
+  THIS_COMPUTER,
+  type ConnectionSettings,
+  type RuleOverride,
+  type SecretRef,
+} from '../contract/settings.ts';
+import type { Metric } from '../core/alert.ts';
+import type { SecretStore } from './settings/secrets.ts';
+import type { OpenSettings } from './settings/settings-origin.ts';
+
+export class ConnectionEditor {
+  readonly #settings: Pick<OpenSettings, 'current' | 'update'>;
+  readonly #secrets: SecretStore;
+
+  constructor(settings: Pick<OpenSettings, 'current' | 'update'>, secrets: SecretStore) {
+    this.#settings = settings;
+    this.#secrets = secrets;
+  }
+
+  /** Throws `not-found` for an id that settings do not name. */
+  get(id: string): ConnectionSettings {
+    const connection = this.#settings.current.connections.find((known) => known.id === id);
+    if (connection === undefined)
+      throw new HeadwayError('not-found', `There is no connection "${id}" in the settings.`);
+    return connection;
+  }
+
+  /** Adds the connection, or replaces the one with the same id. `secrets` are by their `stored` key. */
+  async save(connection: ConnectionSettings, secrets: Readonly<Record<string, string>>): Promise<void> {
+    if (connection.id === THIS_COMPUTER)
+      throw new HeadwayError('settings-invalid', `"${THIS_COMPUTER}" is built in. Choose another id.`);
+    const named = new Set(storedKeys(connection));
+    const stray = Object.keys(secrets).find((key) => !named.has(key));
+    if (stray !== undefined)
+      throw new HeadwayError('settings-invalid', `The connection does not name a secret "${stray}".`);
+    for (const [key, value] of Object.entries(secrets)) await this.#secrets.set(key, value);
+    const before = this.#find(connection.id);
+    await this.#settings.update((settings) => ({
+      ...settings,
+      connections: settings.connections.some((known) => known.id === connection.id)
+        ? settings.connections.map((known) => (known.id === connection.id ? connection : known))
+        : [...settings.connections, connection],
+    }));
+    await this.#forget(storedKeys(before).filter((key) => !named.has(key)));
+  }
+
+  async remove(id: string): Promise<void> {
+    const connection = this.get(id);
+    await this.#settings.update((settings) => ({
+      ...settings,
+      connections: settings.connections.filter((known) => known.id !== id),
+    }));
+    await this.#forget(storedKeys(connection));
+  }
+
+  /** Changes a shipped alert rule for every connection. */
+  async changeRule(rule: Metric, change: RuleOverride): Promise<void> {
+    await this.#settings.update((settings) => ({
+      ...settings,
+      alerts: { ...settings.alerts, [rule]: { ...settings.alerts[rule], ...change } },
+    }));
+  }
+
+  #find(id: string): ConnectionSettings | undefined {
+    return this.#settings.current.connections.find((known) => known.id === id);
+  }
+
+  /** Forgets secrets that no connection names any more. */
+  async #forget(keys: string[]): Promise<void> {
+    const inUse = new Set(this.#settings.current.connections.flatMap(storedKeys));
+    for (const key of keys) if (!inUse.has(key)) await this.#secrets.delete(key);
+  }
+}
+
+/** The keys of the secret store that a connection names. */
+function storedKeys(connection: ConnectionSettings | undefined): string[] {
+  if (connection === undefined) return [];
+  const refs: (SecretRef | undefined)[] = [
+    connection.database.password,
+    ...connection.logHosts.map(({ auth }) =>
+      auth.kind === 'key' ? auth.passphrase : auth.kind === 'password' ? auth.password : undefined,
+    ),
+  ];
+  return refs.flatMap((ref) => (ref !== undefined && 'stored' in ref ? [ref.stored] : []));
+}

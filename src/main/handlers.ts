@@ -1,0 +1,114 @@
+// The contract's methods and streams, answered by the services. No logic of its own: each line hands over.
+import type { MethodHandlers, MethodOutput, StreamHandlers } from '../contract/api.ts';
+import { HeadwayError } from '../contract/errors.ts';
+import type { AlertRule } from '../core/alert.ts';
+import type { AlertService } from './alerts/alert-service.ts';
+import type { ConnectionEditor } from './connection-editor.ts';
+import type { ConnectionTester } from './connection-tester.ts';
+import type { Connections } from './connections.ts';
+import type { EngineHost } from './engine/engine-host.ts';
+import type { HistoryStore } from './history/history-store.ts';
+import type { HostKeys } from './logs/host-keys.ts';
+import type { Clock } from './monitor/clock.ts';
+import type { Notices } from './notices.ts';
+
+export interface Services {
+  info: MethodOutput<'app.info'>;
+  connections: Connections;
+  editor: ConnectionEditor;
+  tester: ConnectionTester;
+  hostKeys: HostKeys;
+  history: HistoryStore;
+  alerts: AlertService;
+  notices: Notices;
+  /** null where settings switch this computer's engine off. */
+  engine: EngineHost | null;
+  rulesOf: (connectionId: string) => AlertRule[];
+  /** Who acknowledges: the system's user. */
+  user: string;
+  clock: Clock;
+}
+
+export function methodHandlers(services: Services): MethodHandlers {
+  const { connections, editor, hostKeys, history, alerts, clock } = services;
+  const nothing = {};
+  return {
+    'app.info': () => Promise.resolve(services.info),
+    'connections.get': ({ id }) => Promise.resolve(editor.get(id)),
+    'connections.save': async ({ connection, secrets }) => {
+      await editor.save(connection, secrets);
+      // A new secret alone leaves the settings as they were: what runs must look it up again.
+      if (Object.keys(secrets).length > 0) await connections.restart(connection);
+      return { id: connection.id };
+    },
+    'connections.remove': async ({ id }) => {
+      await editor.remove(id);
+      return nothing;
+    },
+    'hostKeys.accept': async ({ host, port, fingerprint }) => {
+      await hostKeys.accept(host, port, fingerprint);
+      return nothing;
+    },
+    'history.query': (query) => history.query(query),
+    'alerts.acknowledge': ({ alertId }) => {
+      alerts.acknowledge(alertId, services.user, clock.now());
+      return Promise.resolve(nothing);
+    },
+    'rules.list': ({ connectionId }) => {
+      connections.get(connectionId);
+      return Promise.resolve(services.rulesOf(connectionId));
+    },
+    'rules.change': async ({ rule, change }) => {
+      await editor.changeRule(rule, change);
+      return nothing;
+    },
+    'rehearsal.set': (switches) => engineOf(services).setRehearsal(switches),
+    'rehearsal.burst': async () => {
+      await engineOf(services).burst();
+      return nothing;
+    },
+  };
+}
+
+export function streamHandlers(services: Services): StreamHandlers {
+  const { connections, alerts, notices, engine, tester, clock } = services;
+  return {
+    connections: (_params, { emit }, signal) => Promise.resolve(connections.follow(emit, signal)),
+    overview: ({ connectionId }, sink, signal) => {
+      const monitor = connections.get(connectionId);
+      monitor.onStop(() => sink.fail(removed(connectionId)), signal);
+      return Promise.resolve(monitor.followOverview(sink.emit, signal));
+    },
+    tenant: ({ connectionId, tenantId }, sink, signal) => {
+      const monitor = connections.get(connectionId);
+      monitor.onStop(() => sink.fail(removed(connectionId)), signal);
+      return Promise.resolve(monitor.followTenant(tenantId, sink.emit, signal));
+    },
+    logs: ({ connectionId }, sink, signal) => {
+      const monitor = connections.get(connectionId);
+      monitor.onStop(() => sink.fail(removed(connectionId)), signal);
+      return Promise.resolve(monitor.logs.follow(sink.emit, clock.now(), signal));
+    },
+    alerts: (_params, { emit }, signal) => Promise.resolve(alerts.follow(emit, signal)),
+    rehearsal: (_params, { emit }, signal) => {
+      if (engine === null) return Promise.resolve(null);
+      signal.addEventListener('abort', engine.onRehearsal(emit), { once: true });
+      return Promise.resolve(engine.rehearsal());
+    },
+    notices: (_params, { emit }, signal) => Promise.resolve(notices.follow(emit, signal)),
+    connectionTest: ({ connection, secrets }, { emit }, signal) =>
+      Promise.resolve(tester.start(connection, secrets, emit, signal)),
+  };
+}
+
+function engineOf({ engine }: Services): EngineHost {
+  if (engine === null)
+    throw new HeadwayError('not-found', 'The engine of this computer is switched off in the settings.');
+  return engine;
+}
+
+/** Retryable: a connection whose settings changed comes back at once under the same id. */
+const removed = (connectionId: string): HeadwayError =>
+  new HeadwayError('not-found', `The connection "${connectionId}" was changed or removed.`, {
+    retryable: true,
+  });

@@ -1,0 +1,377 @@
+// One monitored connection, live: polls and log lines come in, rows, history and alert observations go out.
+import type { Snapshot } from '../../contract/api.ts';
+import { HeadwayError } from '../../contract/errors.ts';
+import type {
+  ConnectionState,
+  ConnectionSummary,
+  LogHostState,
+  Overview,
+  OverviewDelta,
+  OverviewHead,
+  TenantRow,
+} from '../../contract/live.ts';
+import { allowedLagMs } from '../../core/alert-rules.ts';
+import type { AlertRule, Severity } from '../../core/alert.ts';
+import type { SourceSample, TenantInfo } from '../../core/sample.ts';
+import { TenantTiming } from '../../core/tenant-timing.ts';
+import { WorkerWatch } from '../../core/worker-watch.ts';
+import type { HistoryStore } from '../history/history-store.ts';
+import type { LogListener, ParsedLine } from '../logs/log-events.ts';
+import type { Probe, Source } from '../sources/source.ts';
+import type { Clock } from './clock.ts';
+import { LagSampler } from './lag-sampler.ts';
+import { Listeners } from './listeners.ts';
+import { LogFeed } from './log-feed.ts';
+import { connectionObservations, tenantObservations, type Observation } from './observations.ts';
+import { OverviewFeed } from './overview-feed.ts';
+import { groupOf, overviewTotals } from './overview-totals.ts';
+import { TenantSet } from './tenant-set.ts';
+import { WatchCost } from './watch-cost.ts';
+import { WorkerLoad } from './worker-load.ts';
+
+export interface MonitorOptions {
+  id: string;
+  name: string;
+  kind: ConnectionSummary['kind'];
+  environment: ConnectionSummary['environment'];
+  safety: ConnectionSummary['safety'];
+  pollMs: number;
+  budgetMs: number;
+  timeoutMs: number;
+  /** The sliding window that statuses are judged over. */
+  windowMs: number;
+  timingWindowMs: number;
+  sparkBucketMs: number;
+  /** Tenants, by id or name, that are watched end to end. */
+  canaryTenants: readonly string[];
+}
+
+/** Something beside the source that runs while the monitor does: a log tail. */
+export interface Input {
+  start(): void;
+  stop(): Promise<void>;
+}
+
+/** Where observations go; the alert service. */
+export interface AlertSink {
+  evaluate(
+    connection: { id: string; name: string },
+    rules: readonly AlertRule[],
+    observations: readonly Observation[],
+    nowMs: number,
+    inhibited: boolean,
+  ): void;
+  standing(connectionId: string): { firing: number; worst: Severity | null };
+}
+
+export interface MonitorParts {
+  source: Source;
+  /** The log tails, told where their lines go. */
+  inputs: (listener: LogListener) => Input[];
+  history: HistoryStore;
+  alerts: AlertSink;
+  /** The rules in force now. */
+  rules: () => readonly AlertRule[];
+  clock: Clock;
+  random: () => number;
+}
+
+type TenantSnapshot = Snapshot<'tenant'>;
+
+const HOUR_MS = 3_600_000;
+/** While nothing is polled, ages and alerts still move this often. */
+const IDLE_TICK_MS = 1_000;
+
+export class ConnectionMonitor {
+  readonly id: string;
+  readonly logs = new LogFeed();
+  readonly #options: MonitorOptions;
+  readonly #parts: MonitorParts;
+  readonly #sampler: LagSampler;
+  readonly #inputs: Input[];
+  readonly #tenants: TenantSet;
+  readonly #hour = new TenantTiming(HOUR_MS);
+  readonly #watch = new WorkerWatch();
+  readonly #cost = new WatchCost();
+  readonly #load: WorkerLoad;
+  readonly #feed: OverviewFeed;
+  readonly #ticks = new Listeners<undefined>();
+  readonly #summaries = new Listeners<ConnectionSummary>();
+  readonly #stopped = new AbortController();
+  readonly #logStates = new Map<string, LogHostState>();
+  #state: ConnectionState;
+  #probe: Probe | null = null;
+  #sample: SourceSample | null = null;
+  #sampledAtMs: number | null = null;
+  #summaryText = '';
+  #late = 0;
+  #idling: Promise<void> | null = null;
+
+  constructor(options: MonitorOptions, parts: MonitorParts) {
+    this.id = options.id;
+    this.#options = options;
+    this.#parts = parts;
+    this.#tenants = new TenantSet(options);
+    this.#load = new WorkerLoad(options.windowMs);
+    this.#state = { kind: 'connecting', sinceMs: parts.clock.now() };
+    this.#sampler = new LagSampler(
+      parts.source,
+      options,
+      {
+        probed: (probe) => this.#probed(probe),
+        tenants: (tenants) => this.#named(tenants),
+        sample: (sample, atMs) => this.#sampled(sample, atMs),
+        state: (state) => this.#stateChanged(state),
+      },
+      parts,
+    );
+    this.#inputs = parts.inputs({
+      lines: (source, lines) => this.#lines(source, lines),
+      state: (state) => {
+        this.#logStates.set(state.label, state);
+        this.#tellSummary();
+      },
+    });
+    this.#feed = new OverviewFeed(this.#head([]));
+  }
+
+  start(): void {
+    this.#sampler.start();
+    for (const input of this.#inputs) input.start();
+    this.#idling ??= this.#idle();
+  }
+
+  /** Ends polls and tails and tells followers. Idempotent; safe before `start()`. */
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    await Promise.all([this.#sampler.stop(), ...this.#inputs.map((input) => input.stop()), this.#idling]);
+  }
+
+  summary(): ConnectionSummary {
+    const { id, name, kind, environment, safety } = this.#options;
+    const { firing, worst } = this.#parts.alerts.standing(id);
+    return {
+      id,
+      name,
+      kind,
+      environment,
+      safety,
+      tenantWord: this.#probe?.tenantWord ?? 'tenant',
+      state: this.#state,
+      logHosts: [...this.#logStates.values()],
+      worst,
+      firing,
+      late: this.#late,
+    };
+  }
+
+  onSummary(listener: (summary: ConnectionSummary) => void, signal: AbortSignal): void {
+    this.#summaries.add(listener, signal);
+  }
+
+  /** Called once when the monitor stops, unless `signal` aborts before. */
+  onStop(listener: () => void, signal: AbortSignal): void {
+    this.#stopped.signal.addEventListener('abort', listener, { once: true, signal });
+  }
+
+  followOverview(listener: (delta: OverviewDelta) => void, signal: AbortSignal): Overview {
+    return this.#feed.follow(listener, signal);
+  }
+
+  /** Throws `not-found` for a tenant that the source does not name. */
+  followTenant(id: string, listener: (tenant: TenantSnapshot) => void, signal: AbortSignal): TenantSnapshot {
+    const now = this.#tenant(id);
+    if (now === null)
+      throw new HeadwayError('not-found', `${this.#options.name} has no tenant "${id}".`, {
+        retryable: true,
+      });
+    this.#ticks.add(() => {
+      const next = this.#tenant(id);
+      if (next !== null) listener(next);
+    }, signal);
+    return now;
+  }
+
+  #tenant(id: string): TenantSnapshot | null {
+    const row = this.#feed.rows.get(id);
+    const tracker = this.#tenants.get(id);
+    if (row === undefined || tracker === undefined) return null;
+    return {
+      asOfMs: this.#sampledAtMs,
+      row,
+      stages: tracker.stages(this.#parts.clock.now()),
+      timingWindowMs: this.#options.timingWindowMs,
+    };
+  }
+
+  #probed(probe: Probe): void {
+    this.#probe = probe;
+    this.#tellSummary();
+  }
+
+  #named(tenants: TenantInfo[]): void {
+    this.#tenants.name(tenants);
+    // Structure before data: names are shown while the first poll is under way.
+    if (this.#sample === null) this.#publish(this.#parts.clock.now());
+  }
+
+  #sampled(sample: SourceSample, atMs: number): void {
+    this.#sample = sample;
+    this.#sampledAtMs = atMs;
+    this.#watch.add(sample);
+    this.#cost.add(atMs, sample.cost);
+    this.#load.add(atMs, sample.workers);
+    this.#tenants.add(sample, atMs);
+    const rows = this.#publish(atMs);
+    this.#parts.history.addSamples(
+      this.id,
+      atMs,
+      rows.map(({ id, lagMs, ready, delayed, running, stale }) => {
+        const view = this.#tenants.get(id)?.view;
+        return {
+          tenantId: id,
+          lagMs,
+          ready: ready.value,
+          delayed: delayed.value,
+          running: running.value,
+          stale: stale.value,
+          arrivals: view?.lastArrivals ?? null,
+          attempts: view?.lastAttempts ?? null,
+        };
+      }),
+    );
+  }
+
+  #stateChanged(state: ConnectionState): void {
+    const { history, clock } = this.#parts;
+    const was = this.#state.kind;
+    this.#state = state;
+    if (state.kind === 'live') history.closeGap(this.id, clock.now());
+    else if ('error' in state && was !== state.kind)
+      history.openGap(this.id, this.#sampledAtMs ?? clock.now(), state.error.message);
+    this.#publish(clock.now());
+    this.#tellSummary();
+  }
+
+  #lines(source: string, lines: ParsedLine[]): void {
+    const nowMs = this.#parts.clock.now();
+    this.logs.add(source, lines, nowMs);
+    const records = lines.flatMap(({ timing }) => timing ?? []);
+    if (records.length === 0) return;
+    for (const record of records) {
+      this.#hour.add(record, nowMs);
+      this.#tenants.get(record.tenantId)?.addTiming(record, nowMs);
+    }
+    this.#parts.history.addTimings(this.id, nowMs, records);
+  }
+
+  /** Rows, observations and head from what is known at `nowMs`. */
+  #publish(nowMs: number): TenantRow[] {
+    const databaseNowMs = nowMs + (this.#sample?.clock.offsetMs ?? 0);
+    const rules = this.#parts.rules();
+    const lagRule = rules.find((rule) => rule.id === 'lag' && rule.enabled);
+    const live = this.#state.kind === 'live';
+    const rows = this.#tenants.rows({
+      nowMs,
+      // While polls succeed, ages are as of the last one; after that the clock goes on and windows run dry.
+      databaseNowMs: live && this.#sample !== null ? this.#sample.databaseTimeMs : databaseNowMs,
+      allowedLagMs: allowedLagMs(rules),
+      warningLagMs: lagRule?.warning ?? null,
+      criticalLagMs: lagRule?.critical ?? null,
+      claimOrder: this.#sample?.claimOrder ?? null,
+      unreachableMs: 'error' in this.#state ? nowMs - this.#state.sinceMs : null,
+      workers: {
+        silentMs: live ? this.#watch.silentMs(databaseNowMs) : 0,
+        lastSeenMs: this.#workersSeenMs(databaseNowMs),
+        patienceMs: this.#options.windowMs,
+        utilisation: this.#load.utilisation(nowMs),
+      },
+    });
+    this.#late = rows.filter((row) => groupOf(row) === 'late').length;
+    this.#observe(rows, rules, nowMs);
+    this.#feed.publish(this.#head(rows), new Map(rows.map((row) => [row.id, row])));
+    this.#ticks.emit(undefined);
+    this.#tellSummary();
+    return rows;
+  }
+
+  #observe(rows: TenantRow[], rules: readonly AlertRule[], nowMs: number): void {
+    const troubled = 'error' in this.#state ? this.#state : null;
+    // Before the first poll there is nothing to judge, and a start is no outage.
+    if (this.#state.kind === 'connecting') return;
+    const { errorRate } = this.#hour.outcome(nowMs);
+    const observations = connectionObservations(this.#options, {
+      unreachableMs: troubled === null ? 0 : nowMs - troubled.sinceMs,
+      workersSilentMs:
+        this.#sample === null ? null : this.#watch.silentMs(nowMs + this.#sample.clock.offsetMs),
+      successRate: errorRate === null ? null : 1 - errorRate,
+      error: troubled?.error.message ?? null,
+    });
+    const canaries = new Set(this.#options.canaryTenants);
+    for (const row of rows) {
+      const tracker = this.#tenants.get(row.id);
+      const canary = canaries.has(row.id) || canaries.has(row.name);
+      if (tracker !== undefined) observations.push(...tenantObservations(tracker, row, { nowMs, canary }));
+    }
+    const known = troubled === null ? observations : observations.map(unlessUnreachable);
+    this.#parts.alerts.evaluate(this.#options, rules, known, nowMs, troubled !== null);
+  }
+
+  #head(rows: TenantRow[]): OverviewHead {
+    const nowMs = this.#parts.clock.now();
+    const sample = this.#sample;
+    const pollMs = this.#sampler.pollMs;
+    return {
+      connection: this.summary(),
+      asOfMs: this.#sampledAtMs,
+      clock: sample?.clock ?? null,
+      pollEveryMs: pollMs,
+      pollNote:
+        pollMs > this.#options.pollMs
+          ? `Polls take longer than their budget of ${this.#options.budgetMs} ms; asking every ${pollMs / 1000} s.`
+          : null,
+      cost: this.#cost.perMinute(nowMs),
+      workers: {
+        busy: sample?.workers.busy ?? null,
+        total: sample?.workers.total ?? null,
+        lastSeenMs: this.#workersSeenMs(nowMs + (sample?.clock.offsetMs ?? 0)),
+      },
+      windowMs: this.#options.windowMs,
+      warmingUpMs: this.#tenants.warmingUpMs(),
+      sparkBucketMs: this.#options.sparkBucketMs,
+      claimOrder: sample?.claimOrder ?? null,
+      totals: overviewTotals(rows, this.#tenants.timeToEmpty()),
+    };
+  }
+
+  /** Time since any worker was seen, ms; null when none was. */
+  #workersSeenMs(databaseNowMs: number): number | null {
+    const seenAtMs = this.#watch.lastSeenAtMs;
+    return seenAtMs === null ? null : Math.max(0, databaseNowMs - seenAtMs);
+  }
+
+  #tellSummary(): void {
+    if (this.#summaries.size === 0) return;
+    const summary = this.summary();
+    const text = JSON.stringify(summary);
+    if (text === this.#summaryText) return;
+    this.#summaryText = text;
+    this.#summaries.emit(summary);
+  }
+
+  async #idle(): Promise<void> {
+    const { clock } = this.#parts;
+    const { signal } = this.#stopped;
+    while (!signal.aborted) {
+      await clock.sleep(IDLE_TICK_MS, signal);
+      const idleMs = clock.now() - (this.#sampledAtMs ?? 0);
+      if (!signal.aborted && this.#state.kind !== 'live' && idleMs >= IDLE_TICK_MS)
+        this.#publish(clock.now());
+    }
+  }
+}
+
+/** What a connection that does not answer still tells: only that. */
+function unlessUnreachable(observation: Observation): Observation {
+  return observation.metric === 'unreachable' ? observation : { ...observation, value: null };
+}

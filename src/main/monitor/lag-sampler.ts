@@ -1,0 +1,169 @@
+// Polls one source on its own schedule: never overlapping, within a budget, backing off when the system suffers.
+//
+//   connecting ──probe, tenants──► live ──poll, poll, poll …
+//        ▲                          │ error
+//        └──── wait (back-off) ◄────┘   unreachable (may heal by itself) or failed (somebody must act; asked rarely)
+import type { ConnectionState } from '../../contract/live.ts';
+import { HeadwayError, toWireError, type ErrorCode } from '../../contract/errors.ts';
+import type { SourceSample, TenantInfo } from '../../core/sample.ts';
+import type { Probe, Source } from '../sources/source.ts';
+import type { Clock } from './clock.ts';
+
+export interface SamplerOptions {
+  /** Time between the starts of two polls. */
+  pollMs: number;
+  /** A poll that takes longer doubles the interval. */
+  budgetMs: number;
+  /** A call to the source that takes longer is given up. */
+  timeoutMs: number;
+}
+
+export interface SamplerListener {
+  probed(probe: Probe): void;
+  tenants(tenants: TenantInfo[]): void;
+  sample(sample: SourceSample, atMs: number): void;
+  state(state: ConnectionState): void;
+}
+
+const TENANTS_EVERY_MS = 60_000;
+const MAX_POLL_MS = 60_000;
+const FIRST_RETRY_MS = 500;
+const MAX_RETRY_MS = 15_000;
+/** A wrong password or schema does not heal by itself, and asking often locks accounts. */
+const FAILED_RETRY_MS = 30_000;
+const needsSomebody: ReadonlySet<ErrorCode> = new Set([
+  'authentication-failed',
+  'database-unknown',
+  'schema-mismatch',
+  'grant-missing',
+  'secret-missing',
+  'tls-failed',
+]);
+
+export class LagSampler {
+  readonly #source: Source;
+  readonly #options: SamplerOptions;
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  readonly #listener: SamplerListener;
+  readonly #stopping = new AbortController();
+  #running: Promise<void> | null = null;
+  #pollMs: number;
+  #troubleSinceMs: number | null = null;
+
+  constructor(
+    source: Source,
+    options: SamplerOptions,
+    listener: SamplerListener,
+    { clock, random }: { clock: Clock; random: () => number },
+  ) {
+    this.#source = source;
+    this.#options = options;
+    this.#listener = listener;
+    this.#clock = clock;
+    this.#random = random;
+    this.#pollMs = options.pollMs;
+  }
+
+  /** The interval in force; longer than configured while polls exceed their budget. */
+  get pollMs(): number {
+    return this.#pollMs;
+  }
+
+  /** Begins to poll; a second call does nothing. */
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  /** Ends the poll under way and closes the source. Idempotent; safe before `start()`. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+    await this.#source[Symbol.asyncDispose]();
+  }
+
+  get #stopped(): boolean {
+    return this.#stopping.signal.aborted;
+  }
+
+  async #run(): Promise<void> {
+    this.#listener.state({ kind: 'connecting', sinceMs: this.#clock.now() });
+    let retries = 0;
+    while (!this.#stopped) {
+      try {
+        await this.#connect();
+        retries = 0;
+        await this.#poll();
+      } catch (error) {
+        if (this.#stopped) return;
+        await this.#pause(error, retries++);
+      }
+    }
+  }
+
+  async #connect(): Promise<void> {
+    this.#listener.probed(await this.#limited((signal) => this.#source.probe(signal)));
+    this.#listener.tenants(await this.#limited((signal) => this.#source.tenants(signal)));
+  }
+
+  async #poll(): Promise<void> {
+    let tenantsAtMs = this.#clock.now();
+    let live = false;
+    while (!this.#stopped) {
+      const beganMs = this.#clock.now();
+      if (beganMs - tenantsAtMs >= TENANTS_EVERY_MS) {
+        this.#listener.tenants(await this.#limited((signal) => this.#source.tenants(signal)));
+        tenantsAtMs = beganMs;
+      }
+      const sample = await this.#limited((signal) => this.#source.snapshot(signal));
+      if (this.#stopped) return;
+      if (!live) {
+        live = true;
+        this.#troubleSinceMs = null;
+        this.#listener.state({ kind: 'live', sinceMs: this.#clock.now() });
+      }
+      this.#listener.sample(sample, this.#clock.now());
+      this.#adapt(sample.cost.durationMs);
+      await this.#clock.sleep(beganMs + this.#pollMs - this.#clock.now(), this.#stopping.signal);
+    }
+  }
+
+  /** Doubles the interval over budget; returns to the configured one when polls are cheap again. */
+  #adapt(durationMs: number): void {
+    const { pollMs, budgetMs } = this.#options;
+    if (durationMs > budgetMs) this.#pollMs = Math.min(this.#pollMs * 2, MAX_POLL_MS);
+    else if (durationMs < budgetMs / 2) this.#pollMs = Math.max(this.#pollMs / 2, pollMs);
+  }
+
+  async #pause(error: unknown, retries: number): Promise<void> {
+    const wire = toWireError(error);
+    const failed = needsSomebody.has(wire.code) || wire.code === 'internal';
+    const ceilingMs = Math.min(FIRST_RETRY_MS * 2 ** retries, MAX_RETRY_MS);
+    const waitMs = failed ? FAILED_RETRY_MS : ceilingMs * (0.5 + this.#random() / 2);
+    const nowMs = this.#clock.now();
+    this.#troubleSinceMs ??= nowMs;
+    const sinceMs = this.#troubleSinceMs;
+    this.#listener.state(
+      failed
+        ? { kind: 'failed', sinceMs, error: wire }
+        : { kind: 'unreachable', sinceMs, error: wire, nextTryAtMs: nowMs + waitMs },
+    );
+    await this.#clock.sleep(waitMs, this.#stopping.signal);
+  }
+
+  /** A call to the source, ended by `stop()` and by the timeout. */
+  async #limited<T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { timeoutMs } = this.#options;
+    const timeout = AbortSignal.timeout(timeoutMs);
+    try {
+      return await call(AbortSignal.any([this.#stopping.signal, timeout]));
+    } catch (error) {
+      if (timeout.aborted && !(error instanceof HeadwayError))
+        throw new HeadwayError('timeout', `No answer within ${timeoutMs / 1000} s.`, {
+          retryable: true,
+          cause: error,
+        });
+      throw error;
+    }
+  }
+}

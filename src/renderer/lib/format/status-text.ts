@@ -1,0 +1,32 @@
+// A tenant's condition in a few words: the cause where one is known, else what the status means.
+import type { TenantRow } from '../../../contract/live.ts';
+import { formatCount } from './figures.ts';
+
+/** More queued jobs than this in a tenant that is on time are worth a word. */
+const BURST = 100;
+
+export function statusText(row: TenantRow): string {
+  if (row.paused !== null && row.status === 'paused') {
+    return `paused by ${row.paused.by}${row.paused.reason === '' ? '' : `: ${row.paused.reason}`}`;
+  }
+  if (row.cause !== null && row.status !== 'ok' && row.status !== 'idle') return row.cause.text;
+  switch (row.status) {
+    case 'ok':
+      return row.ready.value > BURST ? `ok, ${formatCount(row.ready)} queued in a burst` : 'ok';
+    case 'no-data':
+      return 'no data';
+    case 'warming-up':
+      return 'warming up';
+    case 'stopped':
+      return 'stopped: no worker seen';
+    case 'stalled':
+      return 'stalled: nothing starts';
+    case 'stuck':
+      return 'stuck: nothing finishes';
+    case 'paused':
+    case 'idle':
+    case 'lagging':
+    case 'recovering':
+      return row.status;
+  }
+}
