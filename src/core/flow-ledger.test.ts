@@ -23,6 +23,13 @@ describe('FlowLedger', () => {
     expect(ledger.over(60_000)).toMatchObject({ arrivals: { count: 4, coveredMs: 2_000 }, spanMs: 2_000 });
   });
 
+  it('reaches back exactly as long as asked where a point lies there', () => {
+    const ledger = new FlowLedger(1_000, 60_000);
+    ledger.restart(0);
+    for (let second = 1; second <= 200; second++) ledger.add(second * 1_000, step(2, 1_000));
+    expect(ledger.over(60_000)).toMatchObject({ arrivals: { count: 120 }, spanMs: 60_000 });
+  });
+
   it('is the sum of the steps in the stretch that it says, which is as long as asked to within a bucket', () => {
     const random = seededRandom(99);
     for (const [bucketMs, spanMs] of [
