@@ -27,7 +27,7 @@ export class TenantSet {
     for (const id of this.#trackers.keys()) if (!named.has(id)) this.#trackers.delete(id);
     for (const info of tenants) {
       const known = this.#trackers.get(info.id);
-      if (known === undefined) this.#trackers.set(info.id, new TenantTracker(info, this.#options));
+      if (known === undefined) this.#add(info);
       else known.info = info;
     }
   }
@@ -84,9 +84,15 @@ export class TenantSet {
   #tracker(id: string): TenantTracker {
     const known = this.#trackers.get(id);
     if (known !== undefined) return known;
-    const made = new TenantTracker({ id, name: id, detail: '' }, this.#options);
-    this.#trackers.set(id, made);
-    return made;
+    return this.#add({ id, name: id, detail: '' });
+  }
+
+  #add(info: TenantInfo): TenantTracker {
+    // The golden ratio spreads any number of tenants evenly.
+    const phase = (this.#trackers.size * 0.618034) % 1;
+    const tracker = new TenantTracker(info, this.#options, phase);
+    this.#trackers.set(info.id, tracker);
+    return tracker;
   }
 }
 
