@@ -1,11 +1,10 @@
 // The composition root: builds every service by its constructor, owns their start and stop, knows no face.
-import { mkdir } from 'node:fs/promises';
 import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import packageJson from '../../package.json' with { type: 'json' };
 import type { MethodHandlers, StreamHandlers } from '../contract/api.ts';
 import { THIS_COMPUTER, type ConnectionSettings } from '../contract/settings.ts';
-import { defaultRules, withOverrides } from '../core/alert-rules.ts';
+import { changedRules, shippedRules } from '../core/alert-rules.ts';
 import type { AlertEvent, AlertRule, Severity } from '../core/alert.ts';
 import { AlertService } from './alerts/alert-service.ts';
 import { ConnectionEditor } from './connection-editor.ts';
@@ -14,14 +13,18 @@ import { ConnectionTester } from './connection-tester.ts';
 import { connectionTestParts } from './connection-test-parts.ts';
 import { Connections } from './connections.ts';
 import { EngineHost } from './engine/engine-host.ts';
-import { methodHandlers, streamHandlers } from './handlers.ts';
+import { methodHandlers, streamHandlers, type Services } from './handlers.ts';
 import { SqliteHistory } from './history/sqlite-history.ts';
-import type { Logger } from './logger.ts';
 import { HostKeys } from './logs/host-keys.ts';
 import { LogTail } from './logs/log-tail.ts';
+import { DEFAULT_SSH_CONFIG } from './logs/ssh-alias.ts';
+import type { SshDeps } from './logs/ssh-connection.ts';
 import { systemClock } from './monitor/clock.ts';
-import { ConnectionMonitor, type MonitorParts } from './monitor/connection-monitor.ts';
+import { ConnectionMonitor, type MonitorOptions, type MonitorParts } from './monitor/connection-monitor.ts';
+import { Notices } from './notices.ts';
+import { ensureDataDirectory } from './settings/data-directory.ts';
 import { FileSecrets } from './settings/file-secrets.ts';
+import { resolveSecret } from './settings/resolve-secret.ts';
 import type { SecretStore } from './settings/secrets.ts';
 import { openSettings, type SettingsOrigin } from './settings/settings-origin.ts';
 import { rehearsalRules, thisComputer } from './this-computer.ts';
@@ -32,7 +35,6 @@ export interface BackendOptions {
   settings?: SettingsOrigin;
   /** A 0600 file in the data directory when left out. */
   secrets?: SecretStore;
-  logger: Logger;
 }
 
 export interface Backend {
@@ -53,21 +55,133 @@ const TIMEOUT_MS = 15_000;
 const TIMING_WINDOW_MS = 15 * 60_000;
 const SPARK_BUCKET_MS = 60_000;
 
+/** Opens what the backend stands on; nothing is polled before `start()`. */
 export async function createBackend(options: BackendOptions): Promise<Backend> {
-  const { dataDirectory, logger } = options;
+  const { dataDirectory } = options;
   const at = (name: string): string => join(dataDirectory, name);
-  await using building = new AsyncDisposableStack();
+  await using stack = new AsyncDisposableStack();
   await ensureDataDirectory(dataDirectory);
+  const notices = new Notices();
   const secrets = options.secrets ?? new FileSecrets(at('secrets.json'));
-  const started = new AbortController();
-
-  const history = building.use(
-    await SqliteHistory.open({
-      file: at('headway.db'),
-      budgetBytes: 0,
-      now: Date.now,
-      onSetAside: (aside) => logger.warn({ aside }, 'The history file was set aside and a new one begun'),
-      onProblem: (error) => logger.error({ error: error.toWire() }, 'History has a problem'),
+  const origin = options.settings ?? { kind: 'file', path: at('settings.json') };
+  const settings = stack.use(
+    await openSettings(origin, {
+      changed: () => {
+        notices.clear('settings');
+        void connections.apply(settings.current.connections);
+      },
+      refused: (error) => refused(error.message),
     }),
   );
+  const refused = (text: string): void => notices.raise({ id: 'settings', severity: 'warning', text });
+  if (settings.problem !== null) refused(settings.problem.message);
+
+  const history = stack.use(
+    await SqliteHistory.open({
+      file: at('headway.db'),
+      budgetBytes: settings.current.history.budgetMegabytes * 1024 ** 2,
+      now: systemClock.now,
+      onSetAside: ({ path, reason }) =>
+        notices.raise({
+          id: 'history',
+          severity: 'warning',
+          text: `The history file was ${reason}. It is kept as ${path}; a new one was begun.`,
+        }),
+      onProblem: (error) => notices.raise({ id: 'history', severity: 'critical', text: error.message }),
+    }),
+  );
+  const kept = await history.loadAlerts();
+  const watched = new Set([THIS_COMPUTER, ...settings.current.connections.map(({ id }) => id)]);
+  const alerts = new AlertService(history, {
+    alerts: kept.alerts.filter(({ connectionId }) => watched.has(connectionId)),
+    events: kept.events,
+  });
+
+  const rulesOf = (connectionId: string): AlertRule[] => {
+    const everywhere = settings.current.alerts;
+    if (connectionId === THIS_COMPUTER) return changedRules(shippedRules(), rehearsalRules, everywhere);
+    const own = settings.current.connections.find(({ id }) => id === connectionId)?.alerts ?? {};
+    return changedRules(shippedRules(), everywhere, own);
+  };
+  const monitorParts = (connectionId: string): Omit<MonitorParts, 'source' | 'inputs'> => ({
+    history,
+    alerts,
+    rules: () => rulesOf(connectionId),
+    clock: systemClock,
+    random: Math.random,
+  });
+
+  const hostKeys = new HostKeys({
+    readOnlyFiles: [join(homedir(), '.ssh', 'known_hosts')],
+    ownFile: at('known_hosts'),
+  });
+  const sshDeps: SshDeps = {
+    hostKeys,
+    sshConfigFile: DEFAULT_SSH_CONFIG,
+    agentSocket: process.env['SSH_AUTH_SOCK'],
+    secret: (ref) => resolveSecret(ref, 'a log host', { environment: process.env, store: secrets }),
+  };
+  const monitorOf = (connection: ConnectionSettings): ConnectionMonitor =>
+    new ConnectionMonitor(monitorOptions(connection), {
+      ...monitorParts(connection.id),
+      source: openSource(connection, secrets),
+      inputs: (listener) =>
+        connection.logHosts.map(
+          (host) => new LogTail(host, listener, { ...sshDeps, now: systemClock.now, random: Math.random }),
+        ),
+    });
+  const connections = new Connections(monitorOf, (id) => alerts.removeConnection(id, systemClock.now()));
+  stack.defer(() => connections.stop());
+  const engine = settings.current.thisComputer.enabled ? stack.use(new EngineHost(dataDirectory)) : null;
+
+  const services: Services = {
+    info: {
+      version: packageJson.version,
+      node: process.versions.node,
+      platform: `${process.platform} ${process.arch}`,
+      dataDirectory,
+      settingsFile: origin.kind === 'file' ? origin.path : 'standard input',
+      secrets: secrets.description,
+      startedAtMs: systemClock.now(),
+    },
+    connections,
+    editor: new ConnectionEditor(settings, secrets),
+    tester: new ConnectionTester(connectionTestParts(secrets, sshDeps)),
+    hostKeys,
+    history,
+    alerts,
+    notices,
+    engine,
+    rulesOf,
+    user: userInfo().username,
+    clock: systemClock,
+  };
+  const owned = stack.move();
+  let stopping: Promise<void> | null = null;
+  return {
+    methods: methodHandlers(services),
+    streams: streamHandlers(services),
+    async start() {
+      if (engine !== null) {
+        await engine.start();
+        connections.add(thisComputer(engine, monitorParts(THIS_COMPUTER)));
+      }
+      await connections.apply(settings.current.connections);
+    },
+    stop: () => (stopping ??= owned.disposeAsync()),
+    onNotify: (listener) => alerts.onNotify(listener),
+    onWorst: (listener) => alerts.onWorst(listener),
+  };
+}
+
+function monitorOptions(connection: ConnectionSettings): MonitorOptions {
+  return {
+    ...connection,
+    pollMs: connection.pollSeconds * 1000,
+    budgetMs: BUDGET_MS,
+    timeoutMs: TIMEOUT_MS,
+    windowMs: connection.windowSeconds * 1000,
+    timingWindowMs: TIMING_WINDOW_MS,
+    sparkBucketMs: SPARK_BUCKET_MS,
+  };
 }

@@ -1,9 +1,33 @@
-// The two halves of "Test" with the draft's own secrets: what was just typed wins over what is stored.
-import type { ConnectionSettings } from '../contract/settings.ts';
+// The two halves of "Test", with the draft's own secrets: what was just typed wins over what is stored.
 import { databasePassword } from './connection-source.ts';
 import type { TestPart } from './connection-tester.ts';
-import { testLogHost } from './logs/connection-steps.ts';
-import type { HostKeys } from './logs/host-keys.ts';
+import { testLogHosts } from './logs/connection-steps.ts';
+import type { SshDeps } from './logs/ssh-connection.ts';
 import { resolveSecret } from './settings/resolve-secret.ts';
 import type { SecretStore } from './settings/secrets.ts';
-import { testPostalDatabase } from './sources/postal/connection-steps.ts';
+import { testDatabase } from './sources/postal/connection-steps.ts';
+
+export function connectionTestParts(store: SecretStore, sshDeps: SshDeps): TestPart[] {
+  return [
+    async (connection, drafted, report, signal) => {
+      const password = await databasePassword(connection, overlaid(store, drafted));
+      const { database, postal, safety } = connection;
+      await testDatabase({ database, postal, safety, password, now: Date.now, report }, signal);
+    },
+    async (connection, drafted, report, signal) => {
+      const from = { environment: process.env, store: overlaid(store, drafted) };
+      const deps: SshDeps = { ...sshDeps, secret: (ref) => resolveSecret(ref, 'this log host', from) };
+      await testLogHosts(connection.logHosts, deps, report, signal);
+    },
+  ];
+}
+
+/** The store as it would be after saving the draft. */
+function overlaid(store: SecretStore, drafted: Readonly<Record<string, string>>): SecretStore {
+  return {
+    description: store.description,
+    get: (key) => (key in drafted ? Promise.resolve(drafted[key] ?? null) : store.get(key)),
+    set: (key, value) => store.set(key, value),
+    delete: (key) => store.delete(key),
+  };
+}

@@ -4,6 +4,7 @@ import type { Settings } from '../../contract/settings.ts';
 
 export class FixedSettings implements AsyncDisposable {
   readonly current: Settings;
+  readonly problem = null;
 
   constructor(settings: Settings) {
     this.current = settings;

@@ -115,7 +115,10 @@ export class TimeChart {
         fill: one.fill === true ? (stacked ? 'stack' : 'origin') : false,
         borderWidth: 1.5,
         borderDash: one.dashed === true ? [4, 3] : [],
-        segment: { borderDash: ({ p1 }) => (p1.parsed.x !== null && p1.parsed.x > unfinishedFromMs ? [3, 3] : undefined) },
+        segment: {
+          borderDash: ({ p1 }) =>
+            p1.parsed.x !== null && p1.parsed.x > unfinishedFromMs ? [3, 3] : undefined,
+        },
         pointRadius: (context) => (isAlone(one.values, context.dataIndex) ? 1.5 : 0),
         pointHoverRadius: 3,
         pointBackgroundColor: color,
@@ -159,7 +162,13 @@ export class TimeChart {
             afterFit: (axis) => {
               axis.width = 64;
             },
-            ticks: { color: text, font, padding: 8, maxTicksLimit: 5, callback: (value) => format(Number(value)) },
+            ticks: {
+              color: text,
+              font,
+              padding: 8,
+              maxTicksLimit: 5,
+              callback: (value) => format(Number(value)),
+            },
           },
         },
         plugins: {
@@ -176,7 +185,8 @@ export class TimeChart {
             titleFont: font,
             bodyFont: font,
             callbacks: {
-              title: ([item]) => (item?.parsed.x == null ? '' : new Date(item.parsed.x).toLocaleString('en-GB')),
+              title: ([item]) =>
+                item?.parsed.x == null ? '' : new Date(item.parsed.x).toLocaleString('en-GB'),
               label: (item) =>
                 `${item.dataset.label ?? ''}  ${item.parsed.y === null ? 'no data' : format(item.parsed.y)}`,
             },
@@ -198,7 +208,12 @@ export class TimeChart {
         ctx.fillStyle = this.#color('--hover');
         for (const gap of this.#data.gaps) {
           const left = x(gap.fromMs);
-          ctx.fillRect(left, area.top, Math.max(1, x(gap.toMs ?? this.#data.toMs) - left), area.bottom - area.top);
+          ctx.fillRect(
+            left,
+            area.top,
+            Math.max(1, x(gap.toMs ?? this.#data.toMs) - left),
+            area.bottom - area.top,
+          );
         }
         ctx.setLineDash([2, 3]);
         for (const level of this.#data.levels) {
@@ -274,6 +289,8 @@ const positive = (value: number | null, log: boolean): number | null =>
 
 /** A value between two gaps has no line; it gets a point. */
 const isAlone = (values: readonly (number | null)[], index: number): boolean =>
-  (values[index] ?? null) !== null && (values[index - 1] ?? null) === null && (values[index + 1] ?? null) === null;
+  (values[index] ?? null) !== null &&
+  (values[index - 1] ?? null) === null &&
+  (values[index + 1] ?? null) === null;
 
 const translucent = (color: string): string => `color-mix(in srgb, ${color} 24%, transparent)`;

@@ -27,6 +27,12 @@ export function formatCount(count: Count): string {
   return count.kind === 'estimate' ? `≈${value}` : value;
 }
 
+/** Since when something has been so, in whole seconds: tenths would only flicker. */
+export function formatAge(ms: number): string {
+  const wholeSeconds = Math.max(0, Math.floor(ms / 1_000));
+  return wholeSeconds < 60 ? `${wholeSeconds} s` : formatDuration(wholeSeconds * 1_000);
+}
+
 /** A rate with one decimal under 10, none above. */
 export function formatRate(value: number | null): string {
   if (value === null) return NO_DATA;

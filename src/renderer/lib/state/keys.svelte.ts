@@ -91,12 +91,20 @@ function isTyping(target: EventTarget | null): boolean {
   return !['checkbox', 'radio', 'button', 'range'].includes((element as HTMLInputElement).type);
 }
 
+const capNames: Record<string, string> = {
+  Escape: 'Esc',
+  ArrowDown: '↓',
+  ArrowUp: '↑',
+  ArrowLeft: '←',
+  ArrowRight: '→',
+  PageDown: 'PgDn',
+  PageUp: 'PgUp',
+};
+
 /** `Mod+k` as this system writes it. */
 export function keyCaps(key: string, isMac: boolean): string[] {
-  return key
-    .split(' ')
-    .map((part) => part.replace('Mod+', isMac ? '⌘' : 'Ctrl ').replace('Escape', 'Esc'))
-    .map((part) =>
-      part.startsWith('Ctrl ') || part.startsWith('⌘') ? part.toUpperCase().replace('CTRL', 'Ctrl') : part,
-    );
+  return key.split(' ').map((part) => {
+    if (!part.startsWith('Mod+')) return capNames[part] ?? part;
+    return `${isMac ? '⌘' : 'Ctrl '}${part.slice('Mod+'.length).toUpperCase()}`;
+  });
 }

@@ -5,31 +5,34 @@ import type { TenantRow } from '../../../contract/live.ts';
 export const groups = ['late', 'stalled', 'ok', 'no-data'] as const;
 export type Group = (typeof groups)[number];
 
-/** Every row is in exactly one group, so that the four numbers add up to all tenants. */
-export function groupOf(row: Pick<TenantRow, 'status'>): Group {
-  switch (row.status) {
-    case 'lagging':
-    case 'recovering':
-      return 'late';
-    case 'stalled':
-    case 'stuck':
-    case 'stopped':
-      return 'stalled';
-    case 'no-data':
-    case 'warming-up':
-      return 'no-data';
-    case 'ok':
-    case 'idle':
-    case 'paused':
-      return 'ok';
-  }
+const stalled: ReadonlySet<TenantRow['status']> = new Set(['stopped', 'stalled', 'stuck']);
+
+/**
+ * Late: the lag is over a threshold now. Stalled: work is there and nothing moves. Every row is in exactly one
+ * group, by the backend's rule (src/main/monitor/overview-totals.ts), so that a number shows the rows it counts.
+ */
+export function groupOf(row: Pick<TenantRow, 'status' | 'severity'>): Group {
+  if (row.status === 'no-data') return 'no-data';
+  if (stalled.has(row.status)) return 'stalled';
+  return row.severity === null ? 'ok' : 'late';
 }
 
 export const sortKeys = ['lag', 'name', 'ready', 'running', 'delayed', 'in', 'p95'] as const;
 export type SortKey = (typeof sortKeys)[number];
 
+/**
+ * What the order by lag goes by. Tenants on time differ by fractions of a second that change with every poll: among
+ * themselves they stand by name, so that the list is calm and a name is found where it was.
+ */
+const CALM_BELOW_MS = 10_000;
+function lagRank(row: TenantRow): number | null {
+  if (row.lagMs === null || row.lagMs >= CALM_BELOW_MS) return row.lagMs;
+  if (row.status === 'idle') return -0.5;
+  return groupOf(row) === 'ok' ? 0 : row.lagMs;
+}
+
 const valueOf: Record<Exclude<SortKey, 'name'>, (row: TenantRow) => number | null> = {
-  lag: (row) => row.lagMs,
+  lag: lagRank,
   ready: (row) => row.ready.value,
   running: (row) => row.running.value,
   delayed: (row) => row.delayed.value,
@@ -37,11 +40,11 @@ const valueOf: Record<Exclude<SortKey, 'name'>, (row: TenantRow) => number | nul
   p95: (row) => row.runP95Ms,
 };
 
-/** Largest first, unknown last, then by depth, then by name; `name` alone goes upwards. */
+/** Largest first, unknown last, then by name; `name` alone goes upwards. */
 export function compareRows(key: SortKey): (a: TenantRow, b: TenantRow) => number {
   if (key === 'name') return byName;
   const value = valueOf[key];
-  return (a, b) => (value(b) ?? -1) - (value(a) ?? -1) || b.ready.value - a.ready.value || byName(a, b);
+  return (a, b) => (value(b) ?? -1) - (value(a) ?? -1) || byName(a, b);
 }
 
 /** Code-unit order: a collator costs a hundred times as much, and tenants' names are mostly plain. */
