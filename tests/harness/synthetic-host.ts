@@ -216,7 +216,6 @@ class Stage {
         lines.listen((tail) => sink.emit(tail), signal);
         return Promise.resolve(log.tail(500));
       },
-      notices: () => Promise.resolve([]),
       alerts: (_, sink, signal) => {
         alerts.listen((change) => sink.emit(change), signal);
         return Promise.resolve({

@@ -94,7 +94,7 @@ async function open(options: DesktopOptions): Promise<void> {
       return (await ask('Store passwords weakly protected?', detail, ['Store', 'Do not store'])) === 0;
     },
   });
-  const backend = await options.createBackend({ dataDirectory: directory, secrets, logger });
+  const backend = await options.createBackend({ dataDirectory: directory, secrets });
   const dispatcher = new Dispatcher({ methods: backend.methods, streams: backend.streams, logger });
   openPortDoor({ ipcMain, createChannel: () => new MessageChannelMain(), dispatcher, pages, nowMs, logger });
 
