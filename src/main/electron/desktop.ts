@@ -10,6 +10,7 @@ import {
   MessageChannelMain,
   nativeImage,
   nativeTheme,
+  type NativeImage,
   Notification,
   protocol,
   safeStorage,
@@ -84,7 +85,7 @@ async function open(options: DesktopOptions): Promise<void> {
     show,
   });
   const tray = new TrayIcon({
-    create: (image) => new Tray(image),
+    create: (image: NativeImage) => new Tray(image),
     image: (state) => nativeImage.createFromPath(join(files.resources, `tray-${state}.png`)),
     buildMenu: (template) => Menu.buildFromTemplate(template),
     setBadge: (count) => void app.setBadgeCount(count),
