@@ -81,7 +81,7 @@ export class TenantTiming {
   /** p95 of the whole run in ms; null under 20 observations. */
   runP95Ms(nowMs: number): number | null {
     this.#advance(nowMs);
-    return this.#stages.get(TOTAL)?.stats(TOTAL)?.p95Ms ?? null;
+    return this.#stages.get(TOTAL)?.quantile(0.95) ?? null;
   }
 
   outcome(nowMs: number): TimingOutcome {
@@ -157,21 +157,29 @@ class StageWindow {
     if (gone) this.#window.subtract(QuantileSketch.decode(gone.bytes));
   }
 
+  /** Null under RAW_BELOW observations. */
+  quantile(q: number): number | null {
+    if (this.#window.count < RAW_BELOW) return null;
+    const value = this.#window.quantile(q);
+    // The window's own bounds may be older than the window; its greatest value never is.
+    return value === null ? null : Math.min(value, this.#maxMs);
+  }
+
   stats(stage: string): StageStats | null {
     const { count } = this.#window;
     if (count === 0) return null;
-    const maxMs = this.#closed.reduce((max, slot) => Math.max(max, slot?.maxMs ?? 0), this.#open.max ?? 0);
-    const enough = count >= RAW_BELOW;
-    // The window's own bounds may be older than the window; its greatest value never is.
-    const quantile = (q: number) => (enough ? Math.min(maxMs, this.#window.quantile(q) ?? maxMs) : null);
     return {
       stage,
       count,
-      p50Ms: quantile(0.5),
-      p95Ms: quantile(0.95),
-      p99Ms: quantile(0.99),
-      maxMs,
-      rawMs: enough ? null : this.#latest.slice(-count),
+      p50Ms: this.quantile(0.5),
+      p95Ms: this.quantile(0.95),
+      p99Ms: this.quantile(0.99),
+      maxMs: this.#maxMs,
+      rawMs: count < RAW_BELOW ? this.#latest.slice(-count) : null,
     };
+  }
+
+  get #maxMs(): number {
+    return this.#closed.reduce((max, slot) => Math.max(max, slot?.maxMs ?? 0), this.#open.max ?? 0);
   }
 }

@@ -90,7 +90,11 @@ export function streamHandlers(services: Services): StreamHandlers {
       return Promise.resolve(monitor.logs.follow(sink.emit, clock.now(), signal));
     },
     alerts: (_params, { emit }, signal) => Promise.resolve(alerts.follow(emit, signal)),
-    rehearsal: (_params, { emit }, signal) => Promise.resolve(engine?.followRehearsal(emit, signal) ?? null),
+    rehearsal: (_params, { emit }, signal) => {
+      if (engine === null) return Promise.resolve(null);
+      signal.addEventListener('abort', engine.onRehearsal(emit), { once: true });
+      return Promise.resolve(engine.rehearsal());
+    },
     notices: (_params, { emit }, signal) => Promise.resolve(notices.follow(emit, signal)),
     connectionTest: ({ connection, secrets }, { emit }, signal) =>
       Promise.resolve(tester.start(connection, secrets, emit, signal)),
@@ -105,4 +109,6 @@ function engineOf({ engine }: Services): EngineHost {
 
 /** Retryable: a connection whose settings changed comes back at once under the same id. */
 const removed = (connectionId: string): HeadwayError =>
-  new HeadwayError('not-found', `The connection "${connectionId}" was changed or removed.`, { retryable: true });
+  new HeadwayError('not-found', `The connection "${connectionId}" was changed or removed.`, {
+    retryable: true,
+  });

@@ -39,7 +39,7 @@ describe('EngineHost', () => {
     expect(busy).toMatchObject({ busy: 2, workers: 2, order: 'first-come' });
     const edify = busy.tenants.find((tenant) => tenant.tenantId === '12');
     expect((edify?.ready.value ?? 0) + (edify?.running.value ?? 0)).toBeGreaterThanOrEqual(49);
-    expect(edify?.headIds.length).toBe(edify?.ready.value);
+    expect(edify?.frontIds.length).toBe(edify?.ready.value);
 
     expect(await host.setRehearsal({ order: 'fair', workers: 10 })).toMatchObject({
       order: 'fair',

@@ -73,7 +73,7 @@ async function open(options: DesktopOptions): Promise<void> {
   lockPermissions(session.defaultSession, pages);
   session.defaultSession.protocol.handle(SCHEME, windowProtocol(files.window));
   const secrets = await openSecrets(directory);
-  const backend = await options.createBackend({ dataDirectory: directory, secrets, logger });
+  const backend = await options.createBackend({ dataDirectory: directory, secrets });
   const dispatcher = new Dispatcher({ methods: backend.methods, streams: backend.streams, logger });
   openPortDoor({ ipcMain, createChannel: () => new MessageChannelMain(), dispatcher, pages, nowMs, logger });
 

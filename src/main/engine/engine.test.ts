@@ -6,7 +6,7 @@ import type { Store } from './stores/store.ts';
 import { VirtualClock } from './virtual-clock.ts';
 import { type Attempt, timingLine } from './workers/attempt.ts';
 import type { Handler } from './workers/handler.ts';
-import { sleep } from './clock.ts';
+import { sleep, systemClock } from './clock.ts';
 
 const RUN_MS = 100;
 const FAIR: EngineSettings = { workers: 2, order: 'fair' };
@@ -203,6 +203,18 @@ describe('the workers', () => {
     await clock.advance(1 + RUN_MS);
     expect(attempts[0]).toMatchObject({ waitMs: 0, runMs: RUN_MS });
     await engine.stop(0);
+  });
+});
+
+describe('a long run of jobs that end at once', () => {
+  it('leaves the thread free to hear that it should stop', async () => {
+    const clock = Object.assign(new VirtualClock(), { breathe: () => systemClock.breathe() });
+    const { engine, store } = set(FAIR, { run: () => Promise.resolve() }, { clock });
+    await engine.enqueue(mail('a', 5_000));
+    await engine.start();
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    await engine.stop(1_000);
+    expect((await depth(store, 'a'))?.ready.value).toBeGreaterThan(0);
   });
 });
 

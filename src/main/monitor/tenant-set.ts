@@ -1,6 +1,7 @@
 // All tenants of one connection: their trackers, and what only the whole of them can tell.
 import type { TenantRow } from '../../contract/live.ts';
 import { sumCounts, zero } from '../../core/count.ts';
+import { fairShares, type FairShare } from '../../core/fair-share.ts';
 import type { SourceSample, TenantInfo, TenantSample } from '../../core/sample.ts';
 import { sumTallies } from '../../core/sum-tallies.ts';
 import { NET_WINDOWS_MS, timeToEmpty, type TimeToEmpty } from '../../core/time-to-empty.ts';
@@ -42,8 +43,19 @@ export class TenantSet {
       if (!mentioned.has(id)) tracker.addSample(nothingQueued(id), sample.databaseTimeMs, localMs);
   }
 
-  rows(context: Omit<RowContext, 'nameOf'>): TenantRow[] {
-    return [...this.#trackers.values()].map((tracker) => tracker.row({ ...context, nameOf: this.nameOf }));
+  rows(context: Omit<RowContext, 'nameOf' | 'shares'>): TenantRow[] {
+    const whole: RowContext = { ...context, nameOf: this.nameOf, shares: this.#shares() };
+    return [...this.#trackers.values()].map((tracker) => tracker.row(whole));
+  }
+
+  /** Who got how many of the starts in the window, as of the last rows; null where starts are not counted. */
+  #shares(): ReadonlyMap<string, FairShare> | null {
+    const services = [...this.#trackers.values()].flatMap(({ info, view }) =>
+      view === null || view.starts === null
+        ? []
+        : [{ tenantId: info.id, starts: view.starts, demand: view.starts + view.sample.ready.value }],
+    );
+    return services.length === 0 ? null : fairShares(services);
   }
 
   /** Time until every window is full, ms; 0 when they are. */

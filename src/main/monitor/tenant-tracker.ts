@@ -1,7 +1,7 @@
 // Everything the monitor remembers of one tenant, and the row it makes of it.
 import type { TenantRow } from '../../contract/live.ts';
 import type { Severity } from '../../core/alert.ts';
-import { causeOf, type Cause, type ConnectionFacts } from '../../core/cause.ts';
+import { causeOfLateness, type Cause, type CauseFacts } from '../../core/cause.ts';
 import { zero } from '../../core/count.ts';
 import type { TenantInfo, TenantSample } from '../../core/sample.ts';
 import type { TenantStatus } from '../../core/status.ts';
@@ -18,21 +18,20 @@ export interface TrackerOptions {
 }
 
 /** What a row depends on beside the tenant itself. */
-export interface RowContext {
+export interface RowContext extends Pick<CauseFacts, 'unreachableMs' | 'workers' | 'shares'> {
   /** Local clock. */
   nowMs: number;
   /** The same moment on the database's clock. */
   databaseNowMs: number;
-  workersSilentMs: number;
+  /** The lag that is still all right. */
+  allowedLagMs: number;
   /** Levels of the lag rule; null where it has none. */
   warningLagMs: number | null;
   criticalLagMs: number | null;
+  /** The order in which workers claim, in words; null when not known. */
+  claimOrder: string | null;
   nameOf: (tenantId: string) => string;
-  connection: ConnectionFacts;
 }
-
-/** A lag rule without a warning level leaves "ok" to the shipped one. */
-const USUAL_ALLOWED_LAG_MS = 180_000;
 
 export class TenantTracker {
   info: TenantInfo;
@@ -85,25 +84,27 @@ export class TenantTracker {
   }
 
   row(context: RowContext): TenantRow {
-    const { nowMs, databaseNowMs, workersSilentMs, warningLagMs, nameOf } = context;
+    const { nowMs, databaseNowMs, nameOf } = context;
     const view = this.#window.view(databaseNowMs);
     this.#view = view;
     const status = tenantStatus({
       view,
       windowMs: this.#options.windowMs,
-      workersSilentMs,
-      allowedLagMs: warningLagMs ?? USUAL_ALLOWED_LAG_MS,
+      workersSilentMs: context.workers.silentMs,
+      allowedLagMs: context.allowedLagMs,
     });
     if (status !== this.#status.value || this.#status.sinceMs === 0)
       this.#status = { value: status, sinceMs: nowMs };
-    const severity = severityOf(view?.lagMs ?? null, context);
-    const behind = view?.sample.behind ?? null;
+    const behind = view?.sample.behind && {
+      ahead: view.sample.behind.ahead,
+      tenants: view.sample.behind.tenants.map(({ tenantId: id, share }) => ({ id, name: nameOf(id), share })),
+    };
     return {
       ...this.info,
       status,
       statusSinceMs: this.#status.sinceMs,
-      severity,
-      cause: this.#cause(view, status, severity, context),
+      severity: severityOf(view?.lagMs ?? null, context),
+      cause: view && this.#cause(view, status, behind ?? null, context),
       lagMs: view?.lagMs ?? null,
       lagBound: view?.lagBound ?? 'exact',
       ageMs: view?.ageMs ?? null,
@@ -118,13 +119,40 @@ export class TenantTracker {
       runP95Ms: this.#timing.runP95Ms(nowMs),
       errorRate: this.#timing.outcome(nowMs).errorRate,
       timeToEmpty: view?.timeToEmpty ?? { kind: 'unknown' },
-      behind: behind && {
-        ahead: behind.ahead,
-        tenants: behind.tenants.map(({ tenantId, share }) => ({ id: tenantId, name: nameOf(tenantId), share })),
-      },
+      behind: behind ?? null,
       paused: view?.sample.paused ?? null,
       spark: [...this.#spark.values],
     };
+  }
+
+  #cause(
+    view: TenantView,
+    status: TenantStatus,
+    behind: TenantRow['behind'],
+    context: RowContext,
+  ): Cause | null {
+    const { claimOrder, nowMs } = context;
+    return causeOfLateness({
+      ...context,
+      status,
+      lagMs: view.lagMs,
+      paused: view.sample.paused,
+      databaseBlocked: null,
+      staleAtHead: view.sample.stale.value,
+      behind:
+        behind === null || claimOrder === null
+          ? null
+          : {
+              ahead: behind.ahead,
+              tenants: behind.tenants.map(({ id, name, share }) => ({ tenantId: id, name, share })),
+              claimOrder,
+            },
+      tenantId: this.info.id,
+      // No baseline is kept yet: without one no stage can be called slow.
+      stages: this.#timing.stages(nowMs).map((stage) => ({ ...stage, baselineP95Ms: null })),
+      arrivalsPerS: view.arrivalsPerS,
+      attemptsPerS: view.attemptsPerS,
+    });
   }
 }
 

@@ -100,6 +100,9 @@ export class WorkerPool {
         await this.#settle();
         await this.#claim();
         this.#failures = 0;
+        // Jobs that end at once would otherwise keep everything else in the thread waiting for the last of them;
+        // and what ends meanwhile is settled in one batch.
+        await this.#parts.clock.breathe();
       }
     } catch (error) {
       this.#retryLater(error);
