@@ -50,7 +50,7 @@ function makeWindow(dispatcher: Dispatcher) {
 }
 
 const absent = () => Promise.reject(new Error('not in this test'));
-const all = (names: object): object => Object.fromEntries(Object.keys(names).map((name) => [name, absent]));
+const all = (names: object) => Object.fromEntries(Object.keys(names).map((name) => [name, absent]));
 const ignore = () => undefined;
 
 /** The same port, as the DOM types it for the window's end. */
@@ -59,8 +59,8 @@ type WindowPort = Parameters<Parameters<PortWindow['addEventListener']>[1]>[0]['
 test('calls, streams and the loss of the port work as over a WebSocket', async () => {
   const dispatcher = new Dispatcher({
     // Complete by construction: every name of the contract has a handler.
-    methods: { ...all(methods), 'rehearsal.burst': () => Promise.resolve({}) } as MethodHandlers,
-    streams: { ...all(streams), rehearsal: () => Promise.resolve(null) } as StreamHandlers,
+    methods: { ...(all(methods) as MethodHandlers), 'rehearsal.burst': () => Promise.resolve({}) },
+    streams: { ...(all(streams) as StreamHandlers), rehearsal: () => Promise.resolve(null) },
     logger,
   });
   const { window, hostPorts, listeners } = makeWindow(dispatcher);
