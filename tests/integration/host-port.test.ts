@@ -50,7 +50,7 @@ function makeWindow(dispatcher: Dispatcher) {
 }
 
 const absent = () => Promise.reject(new Error('not in this test'));
-const all = (names: object) => Object.fromEntries(Object.keys(names).map((name) => [name, absent]));
+const all = (names: object): unknown => Object.fromEntries(Object.keys(names).map((name) => [name, absent]));
 const ignore = () => undefined;
 
 /** The same port, as the DOM types it for the window's end. */
