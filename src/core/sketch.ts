@@ -81,15 +81,19 @@ export class QuantileSketch {
    * floor(q × (count − 1)) in ascending order, within RELATIVE_ERROR. Null when empty.
    */
   quantile(q: number): number | null {
-    if (this.#count === 0) return null;
-    const rank = Math.floor(Math.min(1, Math.max(0, q)) * (this.#count - 1));
+    return this.quantiles([q])[0] ?? null;
+  }
+
+  /** Several quantiles in one pass; `qs` ascending. Empty when the sketch is. */
+  quantiles(qs: readonly number[]): number[] {
+    if (this.#count === 0) return [];
     let seen = this.#zeros;
-    if (rank < seen) return this.#clamp(0);
-    for (let i = 0; i < this.#counts.length; i++) {
-      seen += this.#counts[i] ?? 0;
-      if (rank < seen) return this.#clamp(middleOf(this.#first + i));
-    }
-    return this.#max;
+    let i = -1;
+    return qs.map((q) => {
+      const rank = Math.floor(Math.min(1, Math.max(0, q)) * (this.#count - 1));
+      while (rank >= seen && i < this.#counts.length) seen += this.#counts[++i] ?? 0;
+      return this.#clamp(i < 0 ? 0 : middleOf(this.#first + i));
+    });
   }
 
   /** As bytes: [zeros, min, max, then (step to the next bucket, count) pairs], see `decode`. */

@@ -90,11 +90,7 @@ export function streamHandlers(services: Services): StreamHandlers {
       return Promise.resolve(monitor.logs.follow(sink.emit, clock.now(), signal));
     },
     alerts: (_params, { emit }, signal) => Promise.resolve(alerts.follow(emit, signal)),
-    rehearsal: (_params, { emit }, signal) => {
-      if (engine === null) return Promise.resolve(null);
-      signal.addEventListener('abort', engine.onRehearsal(emit), { once: true });
-      return Promise.resolve(engine.rehearsal());
-    },
+    rehearsal: (_params, { emit }, signal) => Promise.resolve(engine?.followRehearsal(emit, signal) ?? null),
     notices: (_params, { emit }, signal) => Promise.resolve(notices.follow(emit, signal)),
     connectionTest: ({ connection, secrets }, { emit }, signal) =>
       Promise.resolve(tester.start(connection, secrets, emit, signal)),

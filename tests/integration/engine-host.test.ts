@@ -5,6 +5,7 @@ import { Worker } from 'node:worker_threads';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { LocalEngineSource } from '../../src/main/sources/local-engine/local-engine-source.ts';
+import type { Rehearsal } from '../../src/contract/rehearsal.ts';
 import { EngineHost } from '../../src/main/engine/engine-host.ts';
 import type { EngineLine } from '../../src/main/engine/engine-messages.ts';
 
@@ -25,6 +26,8 @@ describe('EngineHost', () => {
     await using host = new EngineHost(await dataDirectory());
     const lines: EngineLine[] = [];
     host.onLines((batch) => lines.push(...batch));
+    const changes: Rehearsal[] = [];
+    host.followRehearsal((change) => changes.push(change), signal);
     await host.start();
     expect(host.rehearsal()).toMatchObject({
       order: 'first-come',
@@ -46,6 +49,7 @@ describe('EngineHost', () => {
       workers: 10,
     });
     expect(await host.sample(signal)).toMatchObject({ busy: 10, workers: 10, order: 'fair' });
+    expect(changes.at(-1)).toEqual(host.rehearsal());
 
     await vi.waitFor(() => expect(lines.some((line) => line.timing)).toBe(true), soon);
     const line = lines.find((candidate) => candidate.timing);

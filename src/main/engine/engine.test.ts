@@ -243,6 +243,21 @@ describe('stopping the engine', () => {
     expect(clock.pending).toBe(0);
   });
 
+  it('is cut short by a second stop without time', async () => {
+    const { engine, clock, store } = set(FAIR, {
+      timeoutMs: 60_000,
+      run: (_job, { signal }) => sleep(clock, 50_000, signal),
+    });
+    await engine.enqueue(mail('a', 2));
+    await engine.start();
+    await clock.advance(0);
+    const patient = engine.stop(30_000);
+    await engine.stop(0);
+    await patient;
+    expect(await depth(store, 'a')).toMatchObject({ ready: { value: 2 }, running: { value: 0 } });
+    expect(clock.pending).toBe(0);
+  });
+
   it('is safe before the start, which then does nothing', async () => {
     const { engine, clock } = set(FAIR);
     await engine.stop(1_000);

@@ -221,7 +221,7 @@ export class ConnectionMonitor {
     this.#watch.add(sample);
     this.#cost.add(atMs, sample.cost);
     this.#load.add(atMs, sample.workers);
-    this.#tenants.add(sample, atMs);
+    this.#tenants.add(sample);
     const rows = this.#publish(atMs);
     this.#parts.history.addSamples(
       this.id,
@@ -249,8 +249,9 @@ export class ConnectionMonitor {
     if (state.kind === 'live') history.closeGap(this.id, clock.now());
     else if ('error' in state && was !== state.kind)
       history.openGap(this.id, this.#sampledAtMs ?? clock.now(), state.error.message);
-    this.#publish(clock.now());
-    this.#tellSummary();
+    // Live is told just before its first sample; publishing now would call what is about to come missing.
+    if (state.kind === 'live') this.#tellSummary();
+    else this.#publish(clock.now());
   }
 
   #lines(source: string, lines: ParsedLine[]): void {

@@ -27,20 +27,20 @@ export class TenantSet {
     for (const id of this.#trackers.keys()) if (!named.has(id)) this.#trackers.delete(id);
     for (const info of tenants) {
       const known = this.#trackers.get(info.id);
-      if (known === undefined) this.#trackers.set(info.id, new TenantTracker(info, this.#options));
+      if (known === undefined) this.#add(info);
       else known.info = info;
     }
   }
 
   /** Adds a poll. A source reads all that is queued, so a tenant it does not mention has nothing queued. */
-  add(sample: SourceSample, localMs: number): void {
+  add(sample: SourceSample): void {
     const mentioned = new Set<string>();
     for (const tenant of sample.tenants) {
       mentioned.add(tenant.tenantId);
-      this.#tracker(tenant.tenantId).addSample(tenant, sample.databaseTimeMs, localMs);
+      this.#tracker(tenant.tenantId).addSample(tenant, sample.databaseTimeMs);
     }
     for (const [id, tracker] of this.#trackers)
-      if (!mentioned.has(id)) tracker.addSample(nothingQueued(id), sample.databaseTimeMs, localMs);
+      if (!mentioned.has(id)) tracker.addSample(nothingQueued(id), sample.databaseTimeMs);
   }
 
   rows(context: Omit<RowContext, 'nameOf' | 'shares'>): TenantRow[] {
@@ -84,9 +84,15 @@ export class TenantSet {
   #tracker(id: string): TenantTracker {
     const known = this.#trackers.get(id);
     if (known !== undefined) return known;
-    const made = new TenantTracker({ id, name: id, detail: '' }, this.#options);
-    this.#trackers.set(id, made);
-    return made;
+    return this.#add({ id, name: id, detail: '' });
+  }
+
+  #add(info: TenantInfo): TenantTracker {
+    // The golden ratio spreads any number of tenants evenly.
+    const phase = (this.#trackers.size * 0.618034) % 1;
+    const tracker = new TenantTracker(info, this.#options, phase);
+    this.#trackers.set(info.id, tracker);
+    return tracker;
   }
 }
 

@@ -6,7 +6,7 @@ import { zero } from '../../core/count.ts';
 import type { TenantInfo, TenantSample } from '../../core/sample.ts';
 import type { TenantStatus } from '../../core/status.ts';
 import { tenantStatus } from '../../core/tenant-status.ts';
-import { TenantTiming, type TimingOutcome } from '../../core/tenant-timing.ts';
+import { TenantTiming } from '../../core/tenant-timing.ts';
 import { TenantWindow, type TenantView } from '../../core/tenant-window.ts';
 import type { StageStats, TimingRecord } from '../../core/timing.ts';
 import { Spark } from './spark.ts';
@@ -33,6 +33,19 @@ export interface RowContext extends Pick<CauseFacts, 'unreachableMs' | 'workers'
   nameOf: (tenantId: string) => string;
 }
 
+/** What the log tells of a tenant, as rows and rules need it. */
+export interface TimingFigures {
+  runP95Ms: number | null;
+  errorRate: number | null;
+  /** The part of the run whose p95 is longest; null without at least 20 observations. */
+  slowestStage: { stage: string; p95Ms: number } | null;
+  untilMs: number;
+}
+
+const FIGURES_FOR_MS = 5_000;
+/** Not parts of the system's own work. */
+const notStages: ReadonlySet<string> = new Set(['wait', 'total', 'other']);
+
 export class TenantTracker {
   info: TenantInfo;
   readonly #options: TrackerOptions;
@@ -42,8 +55,12 @@ export class TenantTracker {
   #view: TenantView | null = null;
   #status: { value: TenantStatus; sinceMs: number } = { value: 'no-data', sinceMs: 0 };
   #latestRunMs: number | null = null;
+  #figures: TimingFigures | null = null;
+  readonly #figuresPhaseMs: number;
 
-  constructor(info: TenantInfo, options: TrackerOptions) {
+  /** `phase`, 0 to 1: when within five seconds its timing figures fall due. */
+  constructor(info: TenantInfo, options: TrackerOptions, phase = 0) {
+    this.#figuresPhaseMs = phase * FIGURES_FOR_MS;
     this.info = info;
     this.#options = options;
     this.#window = new TenantWindow(options.windowMs);
@@ -65,9 +82,8 @@ export class TenantTracker {
     return this.#latestRunMs;
   }
 
-  addSample(sample: TenantSample, databaseTimeMs: number, localMs: number): void {
+  addSample(sample: TenantSample, databaseTimeMs: number): void {
     this.#window.add(sample, databaseTimeMs);
-    this.#spark.add(localMs, this.#window.view(databaseTimeMs)?.lagMs ?? null);
   }
 
   addTiming(record: TimingRecord, localMs: number): void {
@@ -79,14 +95,25 @@ export class TenantTracker {
     return this.#timing.stages(nowMs);
   }
 
-  outcome(nowMs: number): TimingOutcome {
-    return this.#timing.outcome(nowMs);
+  /** Run times and errors over the timing window, at most five seconds old: a percentile needs no more. */
+  timingFigures(nowMs: number): TimingFigures {
+    const known = this.#figures;
+    if (known !== null && nowMs < known.untilMs) return known;
+    // The first time ends early, each tenant's at another moment: a thousand must not fall due in one poll.
+    const phaseMs = known === null ? this.#figuresPhaseMs : 0;
+    return (this.#figures = {
+      runP95Ms: this.#timing.runP95Ms(nowMs),
+      errorRate: this.#timing.outcome(nowMs).errorRate,
+      slowestStage: slowestStage(this.#timing.stages(nowMs)),
+      untilMs: nowMs + FIGURES_FOR_MS - phaseMs,
+    });
   }
 
   row(context: RowContext): TenantRow {
     const { nowMs, databaseNowMs, nameOf } = context;
     const view = this.#window.view(databaseNowMs);
     this.#view = view;
+    this.#spark.add(nowMs, view?.lagMs ?? null);
     const status = tenantStatus({
       view,
       windowMs: this.#options.windowMs,
@@ -95,6 +122,7 @@ export class TenantTracker {
     });
     if (status !== this.#status.value || this.#status.sinceMs === 0)
       this.#status = { value: status, sinceMs: nowMs };
+    const timing = this.timingFigures(nowMs);
     const behind = view?.sample.behind && {
       ahead: view.sample.behind.ahead,
       tenants: view.sample.behind.tenants.map(({ tenantId: id, share }) => ({ id, name: nameOf(id), share })),
@@ -116,12 +144,12 @@ export class TenantTracker {
       arrivalsPerS: view?.arrivalsPerS ?? null,
       attemptsPerS: view?.attemptsPerS ?? null,
       ratesApproximate: view?.ratesApproximate ?? false,
-      runP95Ms: this.#timing.runP95Ms(nowMs),
-      errorRate: this.#timing.outcome(nowMs).errorRate,
+      runP95Ms: timing.runP95Ms,
+      errorRate: timing.errorRate,
       timeToEmpty: view?.timeToEmpty ?? { kind: 'unknown' },
       behind: behind ?? null,
       paused: view?.sample.paused ?? null,
-      spark: [...this.#spark.values],
+      spark: this.#spark.values,
     };
   }
 
@@ -131,7 +159,7 @@ export class TenantTracker {
     behind: TenantRow['behind'],
     context: RowContext,
   ): Cause | null {
-    const { claimOrder, nowMs } = context;
+    const { claimOrder } = context;
     return causeOfLateness({
       ...context,
       status,
@@ -148,8 +176,8 @@ export class TenantTracker {
               claimOrder,
             },
       tenantId: this.info.id,
-      // No baseline is kept yet: without one no stage can be called slow.
-      stages: this.#timing.stages(nowMs).map((stage) => ({ ...stage, baselineP95Ms: null })),
+      // No baseline of the hour is kept yet, and without one no stage can be called slow.
+      stages: [],
       arrivalsPerS: view.arrivalsPerS,
       attemptsPerS: view.attemptsPerS,
     });
@@ -160,4 +188,11 @@ function severityOf(lagMs: number | null, { warningLagMs, criticalLagMs }: RowCo
   if (lagMs === null) return null;
   if (criticalLagMs !== null && lagMs > criticalLagMs) return 'critical';
   return warningLagMs !== null && lagMs > warningLagMs ? 'warning' : null;
+}
+
+function slowestStage(stages: StageStats[]): TimingFigures['slowestStage'] {
+  let slowest: TimingFigures['slowestStage'] = null;
+  for (const { stage, p95Ms } of stages)
+    if (p95Ms !== null && !notStages.has(stage) && p95Ms > (slowest?.p95Ms ?? -1)) slowest = { stage, p95Ms };
+  return slowest;
 }
