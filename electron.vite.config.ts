@@ -10,8 +10,12 @@ export default defineConfig({
     build: {
       outDir: 'out/main',
       rollupOptions: {
-        // Worker threads are entries of their own: they are started by file name (src/main/worker-file.ts).
-        input: { index: at('src/main/index.ts') },
+        // Worker threads are entries of their own: their parents start them by file name.
+        input: {
+          index: at('src/main/index.ts'),
+          'history-worker': at('src/main/history/history-worker.ts'),
+          'engine-worker': at('src/main/engine/engine-worker.ts'),
+        },
         output: { format: 'es', entryFileNames: '[name].js' },
       },
     },

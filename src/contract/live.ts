@@ -1,32 +1,12 @@
 // What the windows show of a connection now: one row a tenant, totals, and the connection's own state.
 import { z } from 'zod';
 import { severitySchema } from '../core/alert.ts';
+import { causeSchema } from '../core/cause.ts';
 import { countSchema } from '../core/count.ts';
 import { tenantStatusSchema } from '../core/status.ts';
 import { timeToEmptySchema } from '../core/time-to-empty.ts';
 import { wireErrorSchema } from './errors.ts';
 import { environmentSchema, safetySchema } from './settings.ts';
-
-export const causeKindSchema = z.enum([
-  'unreachable',
-  'paused',
-  'no-worker',
-  'database-blocked',
-  'stale-locks',
-  'behind-neighbour',
-  'workers-saturated',
-  'slow-stage',
-  'over-capacity',
-  'unclear',
-]);
-/** Why a tenant is late: the headline, its evidence, and the other causes that hold. */
-export const causeSchema = z.object({
-  kind: causeKindSchema,
-  text: z.string(),
-  evidence: z.array(z.string()),
-  also: z.array(z.string()),
-});
-export type Cause = z.infer<typeof causeSchema>;
 
 export const tenantRowSchema = z.object({
   id: z.string(),

@@ -354,7 +354,7 @@ describe('any sequence of observations', () => {
       return choice;
     };
     let fired = 0;
-    for (let run = 0; run < 400; run++) {
+    for (let run = 0; run < 150; run++) {
       const rule = { ...lagRule, forMs: pick([0, 5, 10]) * S, keepFiringForMs: pick([0, 10, 30]) * S };
       let current = restoreAlert({ ...quiet, state: 'normal' });
       let beyondSinceMs: number | null = null;
@@ -415,6 +415,6 @@ describe('any sequence of observations', () => {
         current = step.next;
       }
     }
-    expect(fired).toBeGreaterThan(1_000);
+    expect(fired).toBeGreaterThan(400);
   });
 });

@@ -59,7 +59,7 @@ export type AlertProgress =
     };
 
 /** What to tell people: it fires, it got worse, it is over. */
-export type Notice = 'firing' | 'escalated' | 'resolved';
+type Notice = 'firing' | 'escalated' | 'resolved';
 
 export interface AlertStep {
   next: AlertProgress;

@@ -56,7 +56,7 @@ export function shippedRules(): AlertRule[] {
 }
 
 /** A change to a rule in the units of settings: seconds, jobs, a ratio from 0 to 1. Null takes a level away. */
-export interface RuleChange {
+interface RuleChange {
   enabled?: boolean | undefined;
   warning?: number | null | undefined;
   critical?: number | null | undefined;

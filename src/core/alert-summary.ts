@@ -39,7 +39,7 @@ export function alertSummary({ rule, name, state, value, threshold, cause, error
 }
 
 /** A value in the unit of its rule: "5m 12s", "1.1 s" for a stage, "1,204", "97 %". */
-export function formatValue(rule: Pick<AlertRule, 'id' | 'unit'>, value: number): string {
+function formatValue(rule: Pick<AlertRule, 'id' | 'unit'>, value: number): string {
   switch (rule.unit) {
     case 'ms':
       return rule.id === 'stageP95' ? formatMs(value) : formatDuration(value);

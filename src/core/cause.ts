@@ -18,7 +18,7 @@ export const causeKindSchema = z.enum([
   'over-capacity',
   'unclear',
 ]);
-export type CauseKind = z.infer<typeof causeKindSchema>;
+type CauseKind = z.infer<typeof causeKindSchema>;
 
 export const causeSchema = z.object({
   kind: causeKindSchema,

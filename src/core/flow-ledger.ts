@@ -5,8 +5,8 @@
 
 /** A count and the time in which it was counted. */
 export interface Tally {
-  count: number;
-  coveredMs: number;
+  readonly count: number;
+  readonly coveredMs: number;
 }
 
 /** What one poll adds. A tally that is not known has no covered time. */
@@ -31,6 +31,17 @@ export interface Flow extends FlowStep {
 export function perSecond(tally: Tally): number | null {
   return tally.coveredMs > 0 ? (tally.count * 1_000) / tally.coveredMs : null;
 }
+
+/** Nothing counted, and no time in which it was. */
+export const UNCOUNTED: Tally = { count: 0, coveredMs: 0 };
+
+const NOTHING: FlowStep = {
+  arrivals: UNCOUNTED,
+  attempts: UNCOUNTED,
+  starts: UNCOUNTED,
+  countedMs: 0,
+  approximateMs: 0,
+};
 
 // One point: its time, then the eight running totals in the order of `toColumns`.
 const WIDTH = 9;
@@ -72,14 +83,26 @@ export class FlowLedger {
 
   /** The flow from the newest point at or before `overMs` ago, or from the beginning if that is later. */
   over(overMs: number): Flow {
-    if (this.#pushed === 0) return { ...fromColumns(() => 0), spanMs: 0 };
+    if (this.#pushed === 0) return { ...NOTHING, spanMs: 0 };
     const newest = this.#pushed - 1;
-    const oldest = Math.max(0, this.#pushed - this.#capacity);
-    let edge = newest;
-    while (edge > oldest && this.#at(edge) > this.#at(newest) - overMs) edge--;
-    const [to, from] = [this.#offset(newest), this.#offset(edge)];
-    const column = (i: number) => (this.#points[to + 1 + i] ?? 0) - (this.#points[from + 1 + i] ?? 0);
-    return { ...fromColumns(column), spanMs: this.#at(newest) - this.#at(edge) };
+    const edgeMs = this.#at(newest) - overMs;
+    let edge = Math.max(0, this.#pushed - this.#capacity);
+    for (let high = newest; edge < high;) {
+      const middle = (edge + high + 1) >>> 1;
+      if (this.#at(middle) <= edgeMs) edge = middle;
+      else high = middle - 1;
+    }
+    const to = this.#offset(newest);
+    const from = this.#offset(edge);
+    const column = (i: number) => (this.#points[to + i] ?? 0) - (this.#points[from + i] ?? 0);
+    return {
+      spanMs: column(0),
+      arrivals: { count: column(1), coveredMs: column(2) },
+      attempts: { count: column(3), coveredMs: column(4) },
+      starts: { count: column(5), coveredMs: column(6) },
+      countedMs: column(7),
+      approximateMs: column(8),
+    };
   }
 
   #offset(point: number): number {
@@ -91,6 +114,7 @@ export class FlowLedger {
   }
 }
 
+/** The running totals of a point, in the order in which `over` reads them. */
 function toColumns({ arrivals, attempts, starts, countedMs, approximateMs }: FlowStep): number[] {
   return [
     arrivals.count,
@@ -102,14 +126,4 @@ function toColumns({ arrivals, attempts, starts, countedMs, approximateMs }: Flo
     countedMs,
     approximateMs,
   ];
-}
-
-function fromColumns(column: (i: number) => number): FlowStep {
-  return {
-    arrivals: { count: column(0), coveredMs: column(1) },
-    attempts: { count: column(2), coveredMs: column(3) },
-    starts: { count: column(4), coveredMs: column(5) },
-    countedMs: column(6),
-    approximateMs: column(7),
-  };
 }

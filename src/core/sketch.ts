@@ -58,7 +58,7 @@ export class QuantileSketch {
     this.#zeros += other.#zeros;
     this.#min = Math.min(this.#min, other.#min);
     this.#max = Math.max(this.#max, other.#max);
-    other.#counts.forEach((times, i) => times > 0 && this.#bump(other.#first + i, times));
+    other.#eachBucket((bucket, times) => this.#bump(bucket, times));
   }
 
   /**
@@ -68,7 +68,7 @@ export class QuantileSketch {
   subtract(part: QuantileSketch): void {
     this.#count -= part.#count;
     this.#zeros -= part.#zeros;
-    part.#counts.forEach((times, i) => times > 0 && this.#bump(part.#first + i, -times));
+    part.#eachBucket((bucket, times) => this.#bump(bucket, -times));
     if (this.#count === 0) {
       this.#min = Infinity;
       this.#max = -Infinity;
@@ -81,26 +81,29 @@ export class QuantileSketch {
    * floor(q × (count − 1)) in ascending order, within RELATIVE_ERROR. Null when empty.
    */
   quantile(q: number): number | null {
-    if (this.#count === 0) return null;
-    const rank = Math.floor(Math.min(1, Math.max(0, q)) * (this.#count - 1));
+    return this.quantiles([q])[0] ?? null;
+  }
+
+  /** Several quantiles in one pass; `qs` ascending. Empty when the sketch is. */
+  quantiles(qs: readonly number[]): number[] {
+    if (this.#count === 0) return [];
     let seen = this.#zeros;
-    if (rank < seen) return this.#clamp(0);
-    for (let i = 0; i < this.#counts.length; i++) {
-      seen += this.#counts[i] ?? 0;
-      if (rank < seen) return this.#clamp(middleOf(this.#first + i));
-    }
-    return this.#max;
+    let i = -1;
+    return qs.map((q) => {
+      const rank = Math.floor(Math.min(1, Math.max(0, q)) * (this.#count - 1));
+      while (rank >= seen && i < this.#counts.length) seen += this.#counts[++i] ?? 0;
+      return this.#clamp(i < 0 ? 0 : middleOf(this.#first + i));
+    });
   }
 
   /** As bytes: [zeros, min, max, then (step to the next bucket, count) pairs], see `decode`. */
   encode(): Uint8Array {
     const pairs: number[] = [];
     let previous = 0;
-    this.#counts.forEach((times, i) => {
-      if (times === 0) return;
-      pushVarint(pairs, this.#first + i - previous);
+    this.#eachBucket((bucket, times) => {
+      pushVarint(pairs, bucket - previous);
       pushVarint(pairs, times);
-      previous = this.#first + i;
+      previous = bucket;
     });
     const head: number[] = [];
     pushVarint(head, this.#zeros);
@@ -134,14 +137,21 @@ export class QuantileSketch {
     return sketch;
   }
 
+  #eachBucket(visit: (bucket: number, times: number) => void): void {
+    for (let i = 0; i < this.#counts.length; i++) {
+      const times = this.#counts[i] ?? 0;
+      if (times > 0) visit(this.#first + i, times);
+    }
+  }
+
   #bump(bucket: number, times: number): void {
     if (this.#counts.length === 0) this.#first = bucket;
-    while (bucket < this.#first) {
-      this.#counts.unshift(0);
-      this.#first--;
+    if (bucket < this.#first) {
+      this.#counts = [...new Array<number>(this.#first - bucket).fill(0), ...this.#counts];
+      this.#first = bucket;
     }
-    while (bucket >= this.#first + this.#counts.length) this.#counts.push(0);
     const i = bucket - this.#first;
+    while (i >= this.#counts.length) this.#counts.push(0);
     this.#counts[i] = (this.#counts[i] ?? 0) + times;
   }
 

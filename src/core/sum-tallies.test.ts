@@ -13,7 +13,12 @@ test('rates add up over different watched times', () => {
 test('nothing watched covers nothing; watched silence covers its time', () => {
   expect(sumTallies([])).toEqual({ count: 0, coveredMs: 0 });
   expect(sumTallies([{ count: 0, coveredMs: 0 }])).toEqual({ count: 0, coveredMs: 0 });
-  expect(sumTallies([{ count: 0, coveredMs: 4_000 }, { count: 0, coveredMs: 9_000 }])).toEqual({
+  expect(
+    sumTallies([
+      { count: 0, coveredMs: 4_000 },
+      { count: 0, coveredMs: 9_000 },
+    ]),
+  ).toEqual({
     count: 0,
     coveredMs: 4_000,
   });

@@ -136,12 +136,15 @@ class StageWindow {
   #open = new QuantileSketch();
   /** The newest values, oldest first: all of the window's while it has fewer than RAW_BELOW. */
   readonly #latest: number[] = [];
+  /** Of the window as it is; null when it changed since. */
+  #stats: StageStats | null = null;
 
   get isEmpty(): boolean {
     return this.#window.count === 0;
   }
 
   add(ms: number): void {
+    this.#stats = null;
     this.#window.add(ms);
     this.#open.add(ms);
     if (this.#latest.push(ms) >= RAW_BELOW) this.#latest.shift();
@@ -149,6 +152,7 @@ class StageWindow {
 
   /** Closes the open slot, and takes the oldest out once it has left the window. */
   step(): void {
+    this.#stats = null;
     const { max } = this.#open;
     this.#closed.push(max === null ? null : { bytes: this.#open.encode(), maxMs: max });
     if (max !== null) this.#open = new QuantileSketch();
@@ -158,20 +162,18 @@ class StageWindow {
   }
 
   stats(stage: string): StageStats | null {
+    if (this.#window.count > 0) this.#stats ??= this.#summary(stage);
+    return this.#stats;
+  }
+
+  #summary(stage: string): StageStats {
     const { count } = this.#window;
-    if (count === 0) return null;
     const maxMs = this.#closed.reduce((max, slot) => Math.max(max, slot?.maxMs ?? 0), this.#open.max ?? 0);
-    const enough = count >= RAW_BELOW;
-    // The window's own bounds may be older than the window; its greatest value never is.
-    const quantile = (q: number) => (enough ? Math.min(maxMs, this.#window.quantile(q) ?? maxMs) : null);
-    return {
-      stage,
-      count,
-      p50Ms: quantile(0.5),
-      p95Ms: quantile(0.95),
-      p99Ms: quantile(0.99),
-      maxMs,
-      rawMs: enough ? null : this.#latest.slice(-count),
-    };
+    const few = { stage, count, p50Ms: null, p95Ms: null, p99Ms: null, maxMs };
+    if (count < RAW_BELOW) return { ...few, rawMs: this.#latest.slice(-count) };
+    const [p50 = maxMs, p95 = maxMs, p99 = maxMs] = this.#window.quantiles([0.5, 0.95, 0.99]);
+    // The sketch's own bounds may be older than the window; the greatest value of its slots never is.
+    const [p50Ms, p95Ms, p99Ms] = [Math.min(p50, maxMs), Math.min(p95, maxMs), Math.min(p99, maxMs)];
+    return { ...few, p50Ms, p95Ms, p99Ms, rawMs: null };
   }
 }

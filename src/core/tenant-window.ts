@@ -3,7 +3,7 @@
 // Two memories, both bounded whatever the poll interval: about 30 buckets over the window for lag and status,
 // and points 10 s apart over 15 minutes for the rates that a forecast needs. All times are the database's.
 import { sumCounts, type Count } from './count.ts';
-import { FlowLedger, perSecond, type Flow, type FlowStep } from './flow-ledger.ts';
+import { FlowLedger, perSecond, UNCOUNTED, type Flow, type FlowStep, type Tally } from './flow-ledger.ts';
 import { MonotoneCounter } from './monotone-counter.ts';
 import type { TenantSample } from './sample.ts';
 import { NET_WINDOWS_MS, timeToEmpty, type TimeToEmpty } from './time-to-empty.ts';
@@ -31,6 +31,8 @@ export interface TenantView {
   /** Whether any job was started, any attempt finished in the window; null when that cannot be known. */
   started: boolean | null;
   finished: boolean | null;
+  /** How many jobs were started in the window; null when not known. */
+  starts: number | null;
   /** Over the window; null when not known. */
   arrivalsPerS: number | null;
   attemptsPerS: number | null;
@@ -113,9 +115,7 @@ export class TenantWindow {
     const { sample, atMs, step } = this.#last;
     const recent = this.#recent.over(this.#windowMs);
     const netFlows = NET_WINDOWS_MS.map((ms) => this.#long.over(ms));
-    const lags = this.#buckets.flatMap(({ minMs, maxMs }) =>
-      minMs === null || maxMs === null ? [] : [minMs, maxMs],
-    );
+    const { minMs, maxMs } = this.#lagBounds();
     const { oldestReady } = sample;
     return {
       atMs,
@@ -124,12 +124,13 @@ export class TenantWindow {
       lagBound: oldestReady?.bound ?? 'exact',
       ageMs: oldestReady && Math.max(0, atMs - oldestReady.createdAtMs),
       clockProblem: oldestReady !== null && oldestReady.readyAtMs > atMs,
-      minLagMs: lags.length === 0 ? null : Math.min(...lags),
-      maxLagMs: lags.length === 0 ? null : Math.max(...lags),
+      minLagMs: minMs,
+      maxLagMs: maxMs,
       trend: this.#trend(),
       warmingUpMs: Math.max(0, this.#sinceMs + this.#windowMs - atMs),
       started: this.#started(recent, atMs),
       finished: recent.attempts.count > 0 || (isProof(recent, recent.countedMs) ? false : null),
+      starts: known(recent.starts) === null ? null : Math.max(0, recent.starts.count),
       arrivalsPerS: perSecond(recent.arrivals),
       attemptsPerS: perSecond(recent.attempts),
       ratesApproximate: recent.approximateMs > 0,
@@ -165,13 +166,13 @@ export class TenantWindow {
     const guessed = (count: number) => ({ count: Math.max(0, count), coveredMs: elapsedMs });
     const guess = grown !== null && (sample.arrivalsTotal === null || sample.attemptsTotal === null);
     return {
-      arrivals: arrivals ?? (guess && !arrived ? guessed(grown + (attempts?.count ?? 0)) : UNKNOWN),
-      attempts: attempts ?? (guess && !attempted ? guessed((arrivals?.count ?? 0) - grown) : UNKNOWN),
+      arrivals: arrivals ?? (guess && !arrived ? guessed(grown + (attempts?.count ?? 0)) : UNCOUNTED),
+      attempts: attempts ?? (guess && !attempted ? guessed((arrivals?.count ?? 0) - grown) : UNCOUNTED),
       // Conservation: what runs now = what ran + starts − finishes.
       starts:
         attempts && busier !== null
           ? { count: attempts.count + busier, coveredMs: attempts.coveredMs }
-          : UNKNOWN,
+          : UNCOUNTED,
       countedMs: attempts?.coveredMs ?? 0,
       approximateMs: guess ? elapsedMs : 0,
     };
@@ -205,23 +206,44 @@ export class TenantWindow {
   }
 
   #started(recent: Flow, atMs: number): boolean | null {
-    const newestStartMs = Math.max(...this.#buckets.map((bucket) => bucket.startedAtMs));
-    if (newestStartMs > atMs - this.#windowMs || recent.starts.count > 0) return true;
+    const isSeen = this.#buckets.some((bucket) => bucket.startedAtMs > atMs - this.#windowMs);
+    if (isSeen || recent.starts.count > 0) return true;
     return isProof(recent, recent.starts.coveredMs) ? false : null;
+  }
+
+  #lagBounds(): { minMs: number | null; maxMs: number | null } {
+    let [least, most] = [Infinity, -Infinity];
+    for (const { minMs, maxMs } of this.#buckets) {
+      if (minMs !== null && minMs < least) least = minMs;
+      if (maxMs !== null && maxMs > most) most = maxMs;
+    }
+    return least > most ? { minMs: null, maxMs: null } : { minMs: least, maxMs: most };
   }
 
   /** The mean lag of the later half of the window against that of the earlier half. */
   #trend(): Trend | null {
-    const measured = this.#buckets.flatMap(({ toMs, lastMs }) => (lastMs === null ? [] : [{ toMs, lastMs }]));
-    const [first, last] = [measured.at(0), measured.at(-1)];
+    const first = this.#buckets.find(isMeasured);
+    const last = this.#buckets.findLast(isMeasured);
     if (first === undefined || last === undefined || last.toMs - first.toMs < this.#windowMs / 2) return null;
     const middleMs = (first.toMs + last.toMs) / 2;
-    const earlier = mean(measured.filter((bucket) => bucket.toMs <= middleMs));
-    const later = mean(measured.filter((bucket) => bucket.toMs > middleMs));
-    const slope = (later.lagMs - earlier.lagMs) / (later.atMs - earlier.atMs);
+    const earlier = { count: 0, lagMs: 0, atMs: 0 };
+    const later = { count: 0, lagMs: 0, atMs: 0 };
+    for (const { toMs, lastMs } of this.#buckets) {
+      if (lastMs === null) continue;
+      const half = toMs <= middleMs ? earlier : later;
+      half.count++;
+      half.lagMs += lastMs;
+      half.atMs += toMs - first.toMs;
+    }
+    const rise = later.lagMs / later.count - earlier.lagMs / earlier.count;
+    const slope = rise / (later.atMs / later.count - earlier.atMs / earlier.count);
     if (Math.abs(slope) < STEADY_SLOPE) return 'steady';
     return slope > 0 ? 'rising' : 'falling';
   }
+}
+
+function isMeasured(bucket: LagBucket): boolean {
+  return bucket.lastMs !== null;
 }
 
 /** Definition of lag: 0 only when it is certain that nothing is ready. Never negative. */
@@ -230,9 +252,7 @@ function lagOf(sample: TenantSample, atMs: number): number | null {
   return sample.ready.kind === 'exact' && sample.ready.value === 0 ? 0 : null;
 }
 
-const UNKNOWN = { count: 0, coveredMs: 0 };
-
-function known(tally: { count: number; coveredMs: number }): number | null {
+function known(tally: Tally): number | null {
   return tally.coveredMs > 0 ? tally.count : null;
 }
 
@@ -248,12 +268,4 @@ function jobsOf(sample: TenantSample): Count {
 /** Null unless both are exact: capped counts and estimates differ by chance, not by flow. */
 function difference(now: Count, before: Count): number | null {
   return now.kind === 'exact' && before.kind === 'exact' ? now.value - before.value : null;
-}
-
-function mean(buckets: { toMs: number; lastMs: number }[]): { lagMs: number; atMs: number } {
-  const total = buckets.reduce((sum, b) => ({ lagMs: sum.lagMs + b.lastMs, atMs: sum.atMs + b.toMs }), {
-    lagMs: 0,
-    atMs: 0,
-  });
-  return { lagMs: total.lagMs / buckets.length, atMs: total.atMs / buckets.length };
 }

@@ -15,7 +15,6 @@ import { Connections } from './connections.ts';
 import { EngineHost } from './engine/engine-host.ts';
 import { methodHandlers, streamHandlers, type Services } from './handlers.ts';
 import { SqliteHistory } from './history/sqlite-history.ts';
-import type { Logger } from './logger.ts';
 import { HostKeys } from './logs/host-keys.ts';
 import { LogTail } from './logs/log-tail.ts';
 import { DEFAULT_SSH_CONFIG } from './logs/ssh-alias.ts';
@@ -36,7 +35,6 @@ export interface BackendOptions {
   settings?: SettingsOrigin;
   /** A 0600 file in the data directory when left out. */
   secrets?: SecretStore;
-  logger: Logger;
 }
 
 export interface Backend {
@@ -59,7 +57,7 @@ const SPARK_BUCKET_MS = 60_000;
 
 /** Opens what the backend stands on; nothing is polled before `start()`. */
 export async function createBackend(options: BackendOptions): Promise<Backend> {
-  const { dataDirectory, logger } = options;
+  const { dataDirectory } = options;
   const at = (name: string): string => join(dataDirectory, name);
   await using stack = new AsyncDisposableStack();
   await ensureDataDirectory(dataDirectory);
@@ -83,11 +81,21 @@ export async function createBackend(options: BackendOptions): Promise<Backend> {
       file: at('headway.db'),
       budgetBytes: settings.current.history.budgetMegabytes * 1024 ** 2,
       now: systemClock.now,
-      onSetAside: (aside) => notices.raise(setAsideNotice(aside)),
+      onSetAside: ({ path, reason }) =>
+        notices.raise({
+          id: 'history',
+          severity: 'warning',
+          text: `The history file was ${reason}. It is kept as ${path}; a new one was begun.`,
+        }),
       onProblem: (error) => notices.raise({ id: 'history', severity: 'critical', text: error.message }),
     }),
   );
-  const alerts = new AlertService(history, await history.loadAlerts());
+  const kept = await history.loadAlerts();
+  const watched = new Set([THIS_COMPUTER, ...settings.current.connections.map(({ id }) => id)]);
+  const alerts = new AlertService(history, {
+    alerts: kept.alerts.filter(({ connectionId }) => watched.has(connectionId)),
+    events: kept.events,
+  });
 
   const rulesOf = (connectionId: string): AlertRule[] => {
     const everywhere = settings.current.alerts;
@@ -113,17 +121,16 @@ export async function createBackend(options: BackendOptions): Promise<Backend> {
     agentSocket: process.env['SSH_AUTH_SOCK'],
     secret: (ref) => resolveSecret(ref, 'a log host', { environment: process.env, store: secrets }),
   };
-  const connections: Connections = new Connections((connection) => {
-    const parts = monitorParts(connection.id);
-    return new ConnectionMonitor(monitorOptions(connection), {
-      ...parts,
+  const monitorOf = (connection: ConnectionSettings): ConnectionMonitor =>
+    new ConnectionMonitor(monitorOptions(connection), {
+      ...monitorParts(connection.id),
       source: openSource(connection, secrets),
       inputs: (listener) =>
         connection.logHosts.map(
           (host) => new LogTail(host, listener, { ...sshDeps, now: systemClock.now, random: Math.random }),
         ),
     });
-  });
+  const connections = new Connections(monitorOf, (id) => alerts.removeConnection(id, systemClock.now()));
   stack.defer(() => connections.stop());
   const engine = settings.current.thisComputer.enabled ? stack.use(new EngineHost(dataDirectory)) : null;
 

@@ -1,7 +1,7 @@
 // The two halves of "Test", with the draft's own secrets: what was just typed wins over what is stored.
 import { databasePassword } from './connection-source.ts';
 import type { TestPart } from './connection-tester.ts';
-import { testLogHost } from './logs/connection-steps.ts';
+import { testLogHosts } from './logs/connection-steps.ts';
 import type { SshDeps } from './logs/ssh-connection.ts';
 import { resolveSecret } from './settings/resolve-secret.ts';
 import type { SecretStore } from './settings/secrets.ts';
@@ -17,9 +17,7 @@ export function connectionTestParts(store: SecretStore, sshDeps: SshDeps): TestP
     async (connection, drafted, report, signal) => {
       const from = { environment: process.env, store: overlaid(store, drafted) };
       const deps: SshDeps = { ...sshDeps, secret: (ref) => resolveSecret(ref, 'this log host', from) };
-      await Promise.all(
-        connection.logHosts.map((host, index) => testLogHost(host, `log.${index}`, deps, report, signal)),
-      );
+      await testLogHosts(connection.logHosts, deps, report, signal);
     },
   ];
 }

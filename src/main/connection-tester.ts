@@ -34,11 +34,14 @@ export class ConnectionTester {
       steps.set(step.id, step);
       if (!signal.aborted) emit(test(false));
     };
-    void this.#run(connection, secrets, report, AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)])).then(
-      () => {
-        if (!signal.aborted) emit(test(true));
-      },
-    );
+    void this.#run(
+      connection,
+      secrets,
+      report,
+      AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
+    ).then(() => {
+      if (!signal.aborted) emit(test(true));
+    });
     return test(false);
   }
 

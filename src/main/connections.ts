@@ -15,12 +15,15 @@ interface Running {
 
 export class Connections {
   readonly #create: (settings: ConnectionSettings) => ConnectionMonitor;
+  readonly #removed: (id: string) => void;
   readonly #running = new Map<string, Running>();
   readonly #listeners = new Listeners<ConnectionSummary[]>();
   #changing: Promise<void> = Promise.resolve();
 
-  constructor(create: (settings: ConnectionSettings) => ConnectionMonitor) {
+  /** `removed` is told of a connection that settings no longer name. */
+  constructor(create: (settings: ConnectionSettings) => ConnectionMonitor, removed: (id: string) => void) {
     this.#create = create;
+    this.#removed = removed;
   }
 
   /** Adds a connection that settings do not name (This computer). */
@@ -76,6 +79,7 @@ export class Connections {
       if (madeFrom === null) continue;
       const connection = wanted.get(id);
       if (connection === undefined || JSON.stringify(connection) !== madeFrom) await this.#stop(id);
+      if (connection === undefined) this.#removed(id);
     }
     for (const [id, connection] of wanted) {
       if (!this.#running.has(id)) this.#start(this.#create(connection), JSON.stringify(connection));

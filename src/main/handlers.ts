@@ -105,4 +105,6 @@ function engineOf({ engine }: Services): EngineHost {
 
 /** Retryable: a connection whose settings changed comes back at once under the same id. */
 const removed = (connectionId: string): HeadwayError =>
-  new HeadwayError('not-found', `The connection "${connectionId}" was changed or removed.`, { retryable: true });
+  new HeadwayError('not-found', `The connection "${connectionId}" was changed or removed.`, {
+    retryable: true,
+  });

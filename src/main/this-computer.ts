@@ -36,7 +36,11 @@ export function thisComputer(
       sparkBucketMs: 5_000,
       canaryTenants: [engine.rehearsal().watchedTenant],
     },
-    { ...parts, source: new LocalEngineSource(engine), inputs: (listener) => [engineLog(engine, listener, parts.clock.now)] },
+    {
+      ...parts,
+      source: new LocalEngineSource(engine),
+      inputs: (listener) => [engineLog(engine, listener, parts.clock.now)],
+    },
   );
 }
 

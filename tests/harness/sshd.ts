@@ -1,16 +1,14 @@
 // A throwaway SSH server for tests: the real sshd with keys, port and folder of its own.
-import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
-import { tmpdir, userInfo } from 'node:os';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { listensOn, requireProgram, startProcess, type RunningProcess } from './process.ts';
+import { freePort, tempDir, type TempDir } from './temp.ts';
 
 const run = promisify(execFile);
-const SSHD = '/usr/sbin/sshd';
-const START_TIMEOUT_MS = 15_000;
 
 export interface SshdOptions {
   /** Variables that every session sees, for example a PATH with a stand-in for `docker` in front. */
@@ -45,9 +43,10 @@ export interface Sshd extends AsyncDisposable {
 
 /** Starts a server on a free port of 127.0.0.1. Root logs in as root, anyone else as themselves. */
 export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
-  const server = new ThrowawaySshd(await mkdtemp(join(tmpdir(), 'headway-sshd-')), await freePort(), options);
+  const program = requireProgram('sshd', 'install openssh-server');
+  const server = new ThrowawaySshd(program, await tempDir('sshd'), await freePort());
   try {
-    await server.prepare();
+    await server.prepare(options);
     await server.start();
   } catch (error) {
     await server[Symbol.asyncDispose]();
@@ -65,17 +64,19 @@ class ThrowawaySshd implements Sshd {
   readonly privateKeyFile: string;
   readonly encryptedKeyFile: string;
   readonly strangerKeyFile: string;
-  #options: SshdOptions;
-  #process: ChildProcess | null = null;
+  #program: string;
+  #temp: TempDir;
+  #process: RunningProcess | null = null;
   #hostKey = '';
 
-  constructor(folder: string, port: number, options: SshdOptions) {
-    this.folder = folder;
+  constructor(program: string, temp: TempDir, port: number) {
+    this.#program = program;
+    this.#temp = temp;
     this.port = port;
-    this.#options = options;
-    this.privateKeyFile = join(folder, 'user_key');
-    this.encryptedKeyFile = join(folder, 'user_key_encrypted');
-    this.strangerKeyFile = join(folder, 'stranger_key');
+    this.folder = temp.path;
+    this.privateKeyFile = join(temp.path, 'user_key');
+    this.encryptedKeyFile = join(temp.path, 'user_key_encrypted');
+    this.strangerKeyFile = join(temp.path, 'stranger_key');
   }
 
   get hostKeyFingerprint(): string {
@@ -87,7 +88,7 @@ class ThrowawaySshd implements Sshd {
     return `[${this.host}]:${this.port} ${this.#hostKey.split(' ').slice(0, 2).join(' ')}`;
   }
 
-  async prepare(): Promise<void> {
+  async prepare(options: SshdOptions): Promise<void> {
     // sshd run by root insists on its privilege separation folder.
     if (process.getuid?.() === 0) await mkdir('/run/sshd', { recursive: true });
     await Promise.all([
@@ -100,7 +101,7 @@ class ThrowawaySshd implements Sshd {
       [this.privateKeyFile, this.encryptedKeyFile].map((file) => readFile(`${file}.pub`, 'utf8')),
     );
     await writeFile(join(this.folder, 'authorized_keys'), keys.join(''), { mode: 0o600 });
-    const environment = Object.entries(this.#options.environment ?? {});
+    const environment = Object.entries(options.environment ?? {});
     const config = [
       `ListenAddress ${this.host}`,
       `Port ${this.port}`,
@@ -120,7 +121,7 @@ class ThrowawaySshd implements Sshd {
     ];
     await this.#writeConfig([...config, 'PerSourcePenalties no']);
     // Servers before OpenSSH 9.8 do not know penalties, and refuse the word.
-    const known = await run(SSHD, ['-t', '-f', this.#configFile]).then(
+    const known = await run(this.#program, ['-t', '-f', this.#configFile]).then(
       () => true,
       () => false,
     );
@@ -128,34 +129,20 @@ class ThrowawaySshd implements Sshd {
   }
 
   async start(): Promise<void> {
-    if (this.#process !== null) return;
-    const child = spawn(SSHD, ['-D', '-e', '-f', this.#configFile], { stdio: ['ignore', 'ignore', 'pipe'] });
-    this.#process = child;
-    let log = '';
-    await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`sshd did not start:\n${log}`)), START_TIMEOUT_MS);
-      child.stderr.setEncoding('utf8').on('data', (text: string) => {
-        if (log.length < 10_000) log += text;
-        if (text.includes('Server listening')) {
-          clearTimeout(timer);
-          resolve();
-        }
-      });
-      child.once('exit', () => {
-        clearTimeout(timer);
-        reject(new Error(`sshd ended at start:\n${log}`));
-      });
+    this.#process ??= await startProcess({
+      command: this.#program,
+      args: ['-D', '-e', '-f', this.#configFile],
+      ready: listensOn(this.port, this.host),
     });
   }
 
   async stop(): Promise<void> {
-    const child = this.#process;
-    if (child?.pid === undefined) return;
+    const server = this.#process;
+    if (server === null) return;
     this.#process = null;
-    const sessions = (await descendants(child.pid)).filter((process) => process.name.startsWith('sshd'));
-    const ended = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : null;
-    for (const pid of [child.pid, ...sessions.map((session) => session.pid)]) endProcess(pid);
-    await ended;
+    const sessions = (await descendants(server.pid)).filter((child) => child.name.startsWith('sshd'));
+    await server.kill();
+    for (const { pid } of sessions) endProcess(pid);
   }
 
   async changeHostKey(): Promise<void> {
@@ -182,7 +169,7 @@ class ThrowawaySshd implements Sshd {
     const leftovers = await this.sessionProcesses();
     await this.stop();
     for (const { pid } of leftovers) endProcess(pid);
-    await rm(this.folder, { recursive: true, force: true });
+    await this.#temp[Symbol.asyncDispose]();
   }
 
   get #configFile(): string {
@@ -209,17 +196,6 @@ async function generateKey(file: string, passphrase: string): Promise<void> {
     '-f',
     file,
   ]);
-  await chmod(file, 0o600);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  // listen(0) on TCP yields an address object, never a pipe's name.
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 async function descendants(root: number): Promise<{ pid: number; name: string }[]> {

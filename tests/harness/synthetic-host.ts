@@ -227,6 +227,7 @@ class Stage {
         rehearsals.listen((now) => sink.emit(now), signal);
         return Promise.resolve(rehearsal);
       },
+      notices: () => Promise.resolve([]),
       connectionTest: (_, sink, signal) => {
         void playTest((test) => sink.emit(test), signal);
         return Promise.resolve(waitingTest);

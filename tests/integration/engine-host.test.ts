@@ -5,6 +5,7 @@ import { Worker } from 'node:worker_threads';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { LocalEngineSource } from '../../src/main/sources/local-engine/local-engine-source.ts';
+import type { Rehearsal } from '../../src/contract/rehearsal.ts';
 import { EngineHost } from '../../src/main/engine/engine-host.ts';
 import type { EngineLine } from '../../src/main/engine/engine-messages.ts';
 
@@ -25,6 +26,8 @@ describe('EngineHost', () => {
     await using host = new EngineHost(await dataDirectory());
     const lines: EngineLine[] = [];
     host.onLines((batch) => lines.push(...batch));
+    const changes: Rehearsal[] = [];
+    host.followRehearsal((change) => changes.push(change), signal);
     await host.start();
     expect(host.rehearsal()).toMatchObject({
       order: 'first-come',
@@ -39,13 +42,14 @@ describe('EngineHost', () => {
     expect(busy).toMatchObject({ busy: 2, workers: 2, order: 'first-come' });
     const edify = busy.tenants.find((tenant) => tenant.tenantId === '12');
     expect((edify?.ready.value ?? 0) + (edify?.running.value ?? 0)).toBeGreaterThanOrEqual(49);
-    expect(edify?.headIds.length).toBe(edify?.ready.value);
+    expect(edify?.frontIds.length).toBe(edify?.ready.value);
 
     expect(await host.setRehearsal({ order: 'fair', workers: 10 })).toMatchObject({
       order: 'fair',
       workers: 10,
     });
     expect(await host.sample(signal)).toMatchObject({ busy: 10, workers: 10, order: 'fair' });
+    expect(changes.at(-1)).toEqual(host.rehearsal());
 
     await vi.waitFor(() => expect(lines.some((line) => line.timing)).toBe(true), soon);
     const line = lines.find((candidate) => candidate.timing);

@@ -25,13 +25,14 @@ export async function serve(options: ServeOptions): Promise<void> {
   const logger = createLogger();
   const dataDirectory = dataDirectoryOf(options);
   await using stack = new AsyncDisposableStack();
-  const backend = await createBackend({ dataDirectory, settings: await settingsOrigin(options), logger });
+  const backend = await createBackend({ dataDirectory, settings: await settingsOrigin(options) });
   stack.defer(() => backend.stop());
 
   const dispatcher = new Dispatcher({ methods: backend.methods, streams: backend.streams, logger });
   const face = await listen(
     options,
-    (port) => new WebFace({ dispatcher, windowDirectory, dataDirectory, logger, address: options.host, port }),
+    (port) =>
+      new WebFace({ dispatcher, windowDirectory, dataDirectory, logger, address: options.host, port }),
   );
   stack.defer(() => face.stop());
   await backend.start();

@@ -84,7 +84,7 @@ export class AppWindow {
       minHeight: MIN_HEIGHT,
       title: 'Headway',
       show: false,
-      backgroundColor: darkBackground() ? '#101214' : '#ffffff',
+      backgroundColor: darkBackground() ? '#0f1113' : '#ffffff',
       ...(icon === null ? {} : { icon }),
       webPreferences: {
         preload,

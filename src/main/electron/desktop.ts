@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import {
   app,
@@ -17,11 +18,10 @@ import {
   shell,
   Tray,
 } from 'electron';
-import type { AlertEvent, Severity } from '../../core/alert.ts';
-import type { MethodHandlers, StreamHandlers } from '../../contract/api.ts';
+import type { Backend, createBackend } from '../backend.ts';
 import { Dispatcher } from '../host/dispatcher.ts';
-import type { HostLogger } from '../host/host-transport.ts';
-import type { SecretStore } from '../settings/secrets.ts';
+import type { Logger } from '../logger.ts';
+import { dataDirectory, ensureDataDirectory } from '../settings/data-directory.ts';
 import { AppWindow } from './app-window.ts';
 import { deepLinkIn, SCHEME, WINDOW_URL } from './deep-link.ts';
 import { menuTemplate } from './menu.ts';
@@ -34,40 +34,41 @@ import { claimSingleInstance } from './single-instance.ts';
 import { TrayIcon, type TrayState } from './tray.ts';
 import { Updates, type UpdaterLike } from './updater.ts';
 
-/** What the shell needs of the backend. */
-export interface DesktopBackend {
-  methods: MethodHandlers;
-  streams: StreamHandlers;
-  start(): Promise<void>;
-  stop(): Promise<void>;
-  /** An alert that a person should be told of now. */
-  onNotify(listener: (event: AlertEvent) => void): void;
-  /** The worst severity that fires, and how many alerts fire, on each change. */
-  onWorst(listener: (worst: Severity | null, firing: number) => void): void;
-}
-
 export interface DesktopOptions {
-  createBackend: (options: {
-    dataDirectory: string;
-    secrets: SecretStore;
-    logger: HostLogger;
-  }) => Promise<DesktopBackend>;
+  createBackend: typeof createBackend;
   loadUpdater: () => Promise<UpdaterLike>;
-  logger: HostLogger;
+  logger: Logger;
   /** Built files: the window's directory, the preload script, and the icons. */
   files: { window: string; preload: string; resources: string };
   devServerUrl: string | undefined;
 }
 
+/** As in electron-builder.yml; Windows shows notifications only to applications that it knows by this. */
+const APP_ID = 'app.headway.desktop';
 /** Stopping waits for databases and logs; a hung one must not keep the application from ending. */
 const STOP_WITHIN_MS = 5_000;
 
 /** Runs Headway as a desktop application until it quits. */
 export async function runDesktop(options: DesktopOptions): Promise<void> {
+  try {
+    await open(options);
+  } catch (error) {
+    options.logger.fatal({ err: error }, 'Headway could not start');
+    dialog.showErrorBox('Headway could not start', error instanceof Error ? error.message : String(error));
+    app.exit(1);
+  }
+}
+
+async function open(options: DesktopOptions): Promise<void> {
   const { logger, files } = options;
   // Before ready: the link that started the application may come before there is a window to show it in.
   let requested = deepLinkIn(process.argv);
   let show = (path: string | null): void => void (requested = path ?? requested);
+  // The same folder as without Electron; Chromium's own files, and the lock of the single instance, in one below.
+  const directory = dataDirectory(process.env, process.platform, homedir());
+  await ensureDataDirectory(directory);
+  app.setPath('userData', join(directory, 'electron'));
+  if (process.platform === 'win32') app.setAppUserModelId(APP_ID);
   if (!claimSingleInstance(app, (path) => show(path))) return;
   const pages = ownPages(options.devServerUrl);
   protocol.registerSchemesAsPrivileged([windowScheme]);
@@ -82,11 +83,10 @@ export async function runDesktop(options: DesktopOptions): Promise<void> {
 
   lockPermissions(session.defaultSession, pages);
   session.defaultSession.protocol.handle(SCHEME, windowProtocol(files.window));
-  const dataDirectory = app.getPath('userData');
   const secrets = await SafeStorageSecrets.open({
     safeStorage,
     platform: process.platform,
-    file: join(dataDirectory, 'secrets.json'),
+    file: join(directory, 'secrets.keyring.json'),
     consentToWeak: async () => {
       const detail =
         'No keyring was found, so who can read your files can read the password. An environment variable or a ' +
@@ -94,7 +94,7 @@ export async function runDesktop(options: DesktopOptions): Promise<void> {
       return (await ask('Store passwords weakly protected?', detail, ['Store', 'Do not store'])) === 0;
     },
   });
-  const backend = await options.createBackend({ dataDirectory, secrets, logger });
+  const backend = await options.createBackend({ dataDirectory: directory, secrets });
   const dispatcher = new Dispatcher({ methods: backend.methods, streams: backend.streams, logger });
   openPortDoor({ ipcMain, createChannel: () => new MessageChannelMain(), dispatcher, pages, nowMs, logger });
 
@@ -106,7 +106,7 @@ export async function runDesktop(options: DesktopOptions): Promise<void> {
       return [primary.workArea, ...others.map(({ workArea }) => workArea)];
     },
     darkBackground: () => nativeTheme.shouldUseDarkColors,
-    stateFile: join(dataDirectory, 'window.json'),
+    stateFile: join(directory, 'window.json'),
     preload: files.preload,
     icon: process.platform === 'linux' ? join(files.resources, 'icon.png') : null,
     baseUrl: options.devServerUrl?.replace(/\/$/, '') ?? WINDOW_URL,
@@ -162,7 +162,7 @@ async function updatesIfConfigured({ loadUpdater, logger }: DesktopOptions): Pro
 }
 
 /** Ends the lines, then the backend, then the application; whatever happens, the application ends. */
-function quitInOrder(backend: DesktopBackend, dispatcher: Dispatcher, logger: HostLogger): void {
+function quitInOrder(backend: Backend, dispatcher: Dispatcher, logger: Logger): void {
   let stopping = false;
   app.on('will-quit', (event) => {
     if (stopping) return;

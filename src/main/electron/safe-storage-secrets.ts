@@ -1,8 +1,9 @@
-import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { SafeStorage } from 'electron';
 import { z } from 'zod';
 import { HeadwayError } from '../../contract/errors.ts';
+import { ensureDataDirectory } from '../settings/data-directory.ts';
+import { readPrivateFile, writePrivateFile } from '../settings/private-file.ts';
 import type { SecretStore } from '../settings/secrets.ts';
 
 export type SafeStorageLike = Pick<
@@ -113,15 +114,8 @@ export class SafeStorageSecrets implements SecretStore {
 
   async #read(): Promise<Map<string, string>> {
     const { file } = this.#options;
-    let text: string;
-    try {
-      text = await readFile(file, 'utf8');
-    } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return new Map();
-      throw new HeadwayError('storage-failed', `Cannot read the stored secrets in ${file}.`, {
-        cause: error,
-      });
-    }
+    const text = await readPrivateFile(file);
+    if (text === null) return new Map();
     try {
       return new Map(Object.entries(fileSchema.parse(JSON.parse(text)).values));
     } catch {
@@ -135,16 +129,9 @@ export class SafeStorageSecrets implements SecretStore {
 
   async #write(values: ReadonlyMap<string, string>): Promise<void> {
     const { file } = this.#options;
+    await ensureDataDirectory(dirname(file));
     const content = { version: 1, values: Object.fromEntries(values) };
-    try {
-      await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-      await writeFile(`${file}.new`, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600 });
-      // The mode above holds for new files only.
-      await chmod(`${file}.new`, 0o600);
-      await rename(`${file}.new`, file);
-    } catch (error) {
-      throw new HeadwayError('storage-failed', `Cannot write the secrets to ${file}.`, { cause: error });
-    }
+    await writePrivateFile(file, `${JSON.stringify(content, null, 2)}\n`);
   }
 }
 

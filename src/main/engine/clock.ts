@@ -1,10 +1,13 @@
 // Time as the engine sees it: injected, so that a test plays minutes in milliseconds.
+import { setImmediate as afterInput } from 'node:timers/promises';
 
 export interface Clock {
   /** Epoch ms. */
   now(): number;
   /** Calls `fire` once after `ms`; the function returned takes it back. */
   after(ms: number, fire: () => void): () => void;
+  /** Resolves when whatever else waits (timers, messages) has had its turn. */
+  breathe(): Promise<void>;
 }
 
 export const systemClock: Clock = {
@@ -13,6 +16,7 @@ export const systemClock: Clock = {
     const timer = setTimeout(fire, ms);
     return () => clearTimeout(timer);
   },
+  breathe: () => afterInput(),
 };
 
 /** Waits `ms`; rejects with the signal's reason as soon as it aborts. */

@@ -112,10 +112,13 @@ export class EngineHost implements AsyncDisposable {
     return this.#rehearsal;
   }
 
-  /** Calls on every change of rehearsal(); the function returned ends that. */
-  onRehearsal(listener: (rehearsal: Rehearsal) => void): () => void {
-    this.#onRehearsal.add(listener);
-    return () => this.#onRehearsal.delete(listener);
+  /** The rehearsal now; calls `listener` on every change until `signal` aborts. */
+  followRehearsal(listener: (rehearsal: Rehearsal) => void, signal: AbortSignal): Rehearsal {
+    if (!signal.aborted) {
+      this.#onRehearsal.add(listener);
+      signal.addEventListener('abort', () => this.#onRehearsal.delete(listener), { once: true });
+    }
+    return this.#rehearsal;
   }
 
   /** Calls with new log lines, at most every 100 ms; the function returned ends that. */

@@ -32,6 +32,8 @@ export const engineReadingSchema = z.object({
   busy: z.int().nonnegative(),
   /** The tenant that had the last turn of the fair order. */
   cursor: z.string().nullable(),
+  /** The front (the ready jobs with the lowest ids of all) ends here; null when it holds every ready job. */
+  frontEndId: z.int().nullable(),
   /** How long the read took, ms. */
   readMs: z.number().nonnegative(),
   tenants: z.array(
@@ -41,13 +43,13 @@ export const engineReadingSchema = z.object({
       delayed: countSchema,
       running: countSchema,
       dead: countSchema,
-      oldestReady: z.object({ readyAtMs: z.number(), createdAtMs: z.number() }).nullable(),
+      oldestReady: z.object({ id: z.int(), readyAtMs: z.number(), createdAtMs: z.number() }).nullable(),
       oldestRunningAtMs: z.number().nullable(),
       lastStartedAtMs: z.number().nullable(),
       arrivalsTotal: z.int(),
       attemptsTotal: z.int(),
-      /** Ids of its oldest ready jobs, oldest first; a bounded number. */
-      headIds: z.array(z.int()),
+      /** Those of the front that are its own, ascending. */
+      frontIds: z.array(z.int()),
     }),
   ),
 });

@@ -19,8 +19,8 @@ import { Rehearsal } from './rehearsal.ts';
 import { mailHandler, tenants } from './rehearsal-workload.ts';
 import { SqliteStore } from './stores/sqlite-store.ts';
 
-/** Ready jobs a tenant shows: deeper ones count as "at least". */
-const HEAD_LIMIT = 200;
+/** So many ready jobs are looked at to tell who is ahead of whom; what lies deeper counts as "at least". */
+const FRONT_LIMIT = 2_000;
 
 if (parentPort) await serve(parentPort, engineThreadDataSchema.parse(workerData));
 
@@ -109,7 +109,7 @@ async function answer(
 /** Every tenant of the rehearsal, also those that have had no job yet. */
 async function read(engine: Engine): Promise<EngineReading> {
   const beginMs = performance.now();
-  const snapshot = await engine.snapshot(HEAD_LIMIT);
+  const snapshot = await engine.snapshot(FRONT_LIMIT);
   const known = new Map(snapshot.tenants.map((tenant) => [tenant.tenantId, tenant]));
   const none = { value: 0, kind: 'exact' } as const;
   return {
@@ -127,7 +127,7 @@ async function read(engine: Engine): Promise<EngineReading> {
           lastStartedAtMs: null,
           arrivalsTotal: 0,
           attemptsTotal: 0,
-          headIds: [],
+          frontIds: [],
         },
     ),
     readMs: performance.now() - beginMs,

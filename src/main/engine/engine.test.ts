@@ -6,7 +6,7 @@ import type { Store } from './stores/store.ts';
 import { VirtualClock } from './virtual-clock.ts';
 import { type Attempt, timingLine } from './workers/attempt.ts';
 import type { Handler } from './workers/handler.ts';
-import { sleep } from './clock.ts';
+import { sleep, systemClock } from './clock.ts';
 
 const RUN_MS = 100;
 const FAIR: EngineSettings = { workers: 2, order: 'fair' };
@@ -206,6 +206,18 @@ describe('the workers', () => {
   });
 });
 
+describe('a long run of jobs that end at once', () => {
+  it('leaves the thread free to hear that it should stop', async () => {
+    const clock = Object.assign(new VirtualClock(), { breathe: () => systemClock.breathe() });
+    const { engine, store } = set(FAIR, { run: () => Promise.resolve() }, { clock });
+    await engine.enqueue(mail('a', 5_000));
+    await engine.start();
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    await engine.stop(1_000);
+    expect((await depth(store, 'a'))?.ready.value).toBeGreaterThan(0);
+  });
+});
+
 describe('stopping the engine', () => {
   it('finishes what it can within the deadline, gives the rest back uncounted, and starts nothing more', async () => {
     const { engine, clock, store, attempts } = set(
@@ -228,6 +240,21 @@ describe('stopping the engine', () => {
       attemptsTotal: 0,
     });
     expect(await depth(store, 'quick')).toMatchObject({ ready: { value: 4 }, running: { value: 0 } });
+    expect(clock.pending).toBe(0);
+  });
+
+  it('is cut short by a second stop without time', async () => {
+    const { engine, clock, store } = set(FAIR, {
+      timeoutMs: 60_000,
+      run: (_job, { signal }) => sleep(clock, 50_000, signal),
+    });
+    await engine.enqueue(mail('a', 2));
+    await engine.start();
+    await clock.advance(0);
+    const patient = engine.stop(30_000);
+    await engine.stop(0);
+    await patient;
+    expect(await depth(store, 'a')).toMatchObject({ ready: { value: 2 }, running: { value: 0 } });
     expect(clock.pending).toBe(0);
   });
 

@@ -67,10 +67,10 @@ export class Engine {
     return enqueued;
   }
 
-  /** `headLimit`: how many ids of ready jobs a tenant may show. The cost does not grow with the backlog. */
-  async snapshot(headLimit: number): Promise<EngineSnapshot> {
+  /** `frontLimit`: how many ids of ready jobs to show. The cost does not grow with the backlog. */
+  async snapshot(frontLimit: number): Promise<EngineSnapshot> {
     const atMs = this.#parts.clock.now();
-    const depths = await this.#parts.store.depths(headLimit);
+    const depths = await this.#parts.store.depths(frontLimit);
     return { ...depths, ...this.#pool.wanted, busy: this.#pool.busy, atMs };
   }
 

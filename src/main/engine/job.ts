@@ -57,18 +57,21 @@ export interface TenantDepth {
   delayed: Count;
   running: Count;
   dead: Count;
-  oldestReady: { readyAtMs: number; createdAtMs: number } | null;
+  /** The one that has waited longest. */
+  oldestReady: { id: number; readyAtMs: number; createdAtMs: number } | null;
   oldestRunningAtMs: number | null;
   /** The newest start of all, running or finished. */
   lastStartedAtMs: number | null;
   arrivalsTotal: number;
   attemptsTotal: number;
-  /** Ids of the ready jobs that are oldest, oldest first, as many as were asked for. */
-  headIds: number[];
+  /** Those of the front that are its own, ascending. */
+  frontIds: number[];
 }
 
 export interface Depths {
   tenants: TenantDepth[];
   /** The tenant that had the last turn of the fair order; null before the first. */
   cursor: string | null;
+  /** The front (the ready jobs with the lowest ids of all) ends here; null when it holds every ready job. */
+  frontEndId: number | null;
 }

@@ -20,6 +20,11 @@ export class VirtualClock implements Clock {
     return () => (this.#timers = this.#timers.filter((other) => other !== timer));
   }
 
+  /** Nobody else waits while time stands still. */
+  breathe(): Promise<void> {
+    return Promise.resolve();
+  }
+
   /** Timers that wait now: an idle engine should have next to none. */
   get pending(): number {
     return this.#timers.length;

@@ -70,19 +70,31 @@ export function gather<T>(
 }
 
 /** Attempts in the order of time as bytes. */
-export function encodeAttempts(attempts: readonly Attempt[], startMs: number): Uint8Array {
-  const bytes = new ByteWriter(attempts.length * 24);
-  let previousMs = startMs;
-  for (const { atMs, failed, durationsMs } of attempts) {
-    bytes.varint(atMs - previousMs);
-    bytes.varint(durationsMs.size * 2 + Number(failed));
-    for (const [stage, ms] of durationsMs) {
-      bytes.varint(stage);
-      bytes.varint(Math.round(ms * 1000));
-    }
-    previousMs = atMs;
+export class AttemptWriter {
+  readonly #bytes = new ByteWriter();
+  #previousMs: number;
+
+  constructor(startMs: number) {
+    this.#previousMs = startMs;
   }
-  return bytes.take();
+
+  /** Everything added so far. A view: it is valid until the next `add`. */
+  get bytes(): Uint8Array {
+    return this.#bytes.written;
+  }
+
+  /** False, and nothing added, when the attempt is older than the one before. */
+  add({ atMs, failed, durationsMs }: Attempt): boolean {
+    if (atMs < this.#previousMs) return false;
+    this.#bytes.varint(atMs - this.#previousMs);
+    this.#bytes.varint(durationsMs.size * 2 + Number(failed));
+    for (const [stage, ms] of durationsMs) {
+      this.#bytes.varint(stage);
+      this.#bytes.varint(Math.round(ms * 1000));
+    }
+    this.#previousMs = atMs;
+    return true;
+  }
 }
 
 export function decodeAttempts(encoded: Uint8Array, startMs: number): Attempt[] {
@@ -115,7 +127,7 @@ export function encodeSpans(spans: readonly AttemptSpan[], startMs: number): Uin
     }
     previousMs = tMs;
   }
-  return bytes.take();
+  return bytes.written;
 }
 
 export function decodeSpans(encoded: Uint8Array, startMs: number): AttemptSpan[] {

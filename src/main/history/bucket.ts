@@ -61,40 +61,66 @@ export function widen(buckets: Iterable<Bucket>, widthMs: number): Bucket[] {
  * Buckets in the order of time as bytes. Each is the step in time, a mask of the values that differ from the bucket
  * before, and the differences: a tenant at rest takes three bytes a sample, a busy one about ten.
  */
-export function encodeBuckets(buckets: readonly Bucket[], startMs: number): Uint8Array {
-  const bytes = new ByteWriter(buckets.length * 6);
-  let previous = emptyBucket(startMs);
-  for (const bucket of buckets) {
-    bytes.varint(bucket.tMs - previous.tMs);
+export class BucketWriter {
+  readonly #bytes = new ByteWriter();
+  #previous: Bucket;
+
+  constructor(startMs: number) {
+    this.#previous = emptyBucket(startMs);
+  }
+
+  /** Everything added so far. A view: it is valid until the next `add`. */
+  get bytes(): Uint8Array {
+    return this.#bytes.written;
+  }
+
+  /** False, and nothing added, when the bucket is older than the one before. */
+  add(bucket: Bucket): boolean {
+    const previous = this.#previous;
+    if (bucket.tMs < previous.tMs) return false;
+    this.#bytes.varint(bucket.tMs - previous.tMs);
     let mask = 0;
-    for (const [bit, field] of FIELDS.entries()) if (bucket[field] !== previous[field]) mask |= 1 << bit;
-    bytes.varint(mask);
+    let bit = 1;
+    for (const field of FIELDS) {
+      if (bucket[field] !== previous[field]) mask |= bit;
+      bit <<= 1;
+    }
+    this.#bytes.varint(mask);
     for (const field of FIELDS) {
       const value = bucket[field];
       if (value === previous[field]) continue;
       // 0 says "not known"; else the difference to the value before, or to 0 where that was not known.
-      if (value === null) bytes.varint(0);
-      else bytes.varint(1 + zigzag(value - (previous[field] ?? 0)));
+      if (value === null) this.#bytes.varint(0);
+      else this.#bytes.varint(1 + zigzag(value - (previous[field] ?? 0)));
     }
-    previous = bucket;
+    this.#previous = bucket;
+    return true;
   }
-  return bytes.take();
+}
+
+export function encodeBuckets(buckets: readonly Bucket[], startMs: number): Uint8Array {
+  const writer = new BucketWriter(startMs);
+  for (const bucket of buckets) writer.add(bucket);
+  return writer.bytes;
 }
 
 export function decodeBuckets(encoded: Uint8Array, startMs: number): Bucket[] {
   const bytes = new ByteReader(encoded);
   const buckets: Bucket[] = [];
-  let previous = emptyBucket(startMs);
+  // The bucket before, and the one that is read: each is a copy of the last with its differences.
+  let last = emptyBucket(startMs);
   while (bytes.left > 0) {
-    const bucket = { ...previous, tMs: previous.tMs + bytes.varint() };
-    const mask = bytes.varint();
-    for (const [bit, field] of FIELDS.entries()) {
-      if ((mask & (1 << bit)) === 0) continue;
+    const { tMs, lagMaxMs, ready, delayed, running, stale, arrivals, attempts } = last;
+    // Written out: an hour of a thousand tenants has 3.6 million of these, and a spread takes several times as long.
+    last = { tMs: tMs + bytes.varint(), lagMaxMs, ready, delayed, running, stale, arrivals, attempts };
+    let mask = bytes.varint();
+    for (let i = 0; mask > 0; i++, mask >>= 1) {
+      const field = FIELDS[i];
+      if ((mask & 1) === 0 || field === undefined) continue;
       const code = bytes.varint();
-      bucket[field] = code === 0 ? null : (previous[field] ?? 0) + unzigzag(code - 1);
+      last[field] = code === 0 ? null : (last[field] ?? 0) + unzigzag(code - 1);
     }
-    buckets.push(bucket);
-    previous = bucket;
+    buckets.push(last);
   }
   return buckets;
 }

@@ -29,8 +29,8 @@ export class ByteWriter {
     this.#length += bytes.length;
   }
 
-  /** What was written; the writer must not be used any more. */
-  take(): Uint8Array {
+  /** What was written so far; a view, valid until more is written. */
+  get written(): Uint8Array {
     return this.#bytes.subarray(0, this.#length);
   }
 

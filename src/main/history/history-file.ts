@@ -11,13 +11,23 @@ import { OpenMinutes } from './open-minutes.ts';
 import { queryHistory } from './queries.ts';
 import { Retention } from './retention.ts';
 import { RollUp } from './roll-up.ts';
-import { openHistoryFile, transaction, type SetAside } from './schema.ts';
+import { keepAside, openHistoryFile, storageFailed, transaction, unusable, type SetAside } from './schema.ts';
 import { ChunkTable, MINUTES, QUARTERS, RAW } from './tiers.ts';
 
 /** Stages of one attempt that are kept; a log line can name any number. */
 const MAX_STAGES_PER_ATTEMPT = 32;
 /** Alert events that a restart goes on with. */
 const EVENTS_LOADED = 500;
+
+export interface HistoryFileOptions {
+  file: string;
+  budgetBytes: number;
+  nowMs: number;
+  /** Why nothing was kept since the file was last alive; that time becomes a gap of every connection. */
+  pause: string;
+  /** Whether gaps that are still open ended when the file was last alive. */
+  endGaps: boolean;
+}
 
 export class HistoryFile implements Disposable {
   readonly setAside: SetAside | null;
@@ -28,15 +38,7 @@ export class HistoryFile implements Disposable {
   readonly #retention: Retention;
   readonly #minutes: OpenMinutes;
 
-  /** Opens the file; throws 'storage-failed'. The time since it was last alive becomes a gap of every connection. */
-  constructor(options: {
-    file: string;
-    budgetBytes: number;
-    nowMs: number;
-    pause: string;
-    endGaps: boolean;
-  }) {
-    const { db, setAside } = openHistoryFile(options.file, options.nowMs);
+  private constructor(db: DatabaseSync, setAside: SetAside | null, options: HistoryFileOptions) {
     this.#db = db;
     this.setAside = setAside;
     this.#names = new Names(db);
@@ -45,6 +47,34 @@ export class HistoryFile implements Disposable {
     this.#retention = new Retention(db, this.#tables, this.#rollUp, options.budgetBytes);
     this.#minutes = new OpenMinutes(db, this.#tables[0], this.#retention.keptFromMs(RAW) / RAW.spanMs);
     this.#pausedSince(options);
+  }
+
+  /**
+   * Opens or creates the file. A damaged one, or one of a newer Headway, is kept under another name and a new one
+   * begun. Throws 'storage-failed' when it cannot be opened or another Headway has it open.
+   */
+  static open(options: HistoryFileOptions): HistoryFile {
+    const { file, nowMs } = options;
+    const open = (setAside: SetAside | null): HistoryFile => {
+      const db = openHistoryFile(file);
+      try {
+        return new HistoryFile(db, setAside, options);
+      } catch (error) {
+        db.close();
+        throw error;
+      }
+    };
+    try {
+      return open(null);
+    } catch (error) {
+      const reason = unusable(error);
+      if (reason === null) throw storageFailed(file, error);
+      try {
+        return open(keepAside(file, reason, nowMs));
+      } catch (again) {
+        throw storageFailed(file, again);
+      }
+    }
   }
 
   /** Samples and attempts that could not be kept. */
@@ -167,7 +197,7 @@ export class HistoryFile implements Disposable {
     });
   }
 
-  #pausedSince({ nowMs, pause, endGaps }: { nowMs: number; pause: string; endGaps: boolean }): void {
+  #pausedSince({ nowMs, pause, endGaps }: HistoryFileOptions): void {
     transaction(this.#db, () => {
       const alive = this.#db.prepare(`SELECT value FROM meta WHERE key = 'alive'`).get()?.['value'];
       if (typeof alive === 'number' && alive < nowMs) {

@@ -12,7 +12,7 @@ const options = workerDataSchema.parse(workerData);
 let file: HistoryFile;
 
 function open(): void {
-  file = new HistoryFile(options);
+  file = HistoryFile.open(options);
   if (file.setAside !== null) answer({ t: 'set-aside', ...file.setAside });
 }
 
@@ -28,13 +28,14 @@ function serve(request: Request): unknown {
     case 'write':
       file.write(request.nowMs);
       return null;
-    case 'maintain':
-      while (file.maintain(request.nowMs) && request.all);
-      return null;
+    case 'maintain': {
+      let more = file.maintain(request.nowMs);
+      while (more && request.all) more = file.maintain(request.nowMs);
+      return { more };
+    }
     case 'stop':
       file.write(request.nowMs);
       file[Symbol.dispose]();
-      port?.close();
       return null;
   }
 }
@@ -49,7 +50,10 @@ function beginAnew(nowMs: number): void {
 port.on('message', (message: unknown) => {
   const { id, nowMs } = envelopeSchema.parse(message);
   try {
-    answer({ t: 'done', id, result: serve(requestSchema.parse(message)) });
+    const request = requestSchema.parse(message);
+    answer({ t: 'done', id, result: serve(request) });
+    // Nothing else keeps the thread alive.
+    if (request.t === 'stop') port.close();
   } catch (error) {
     answer({ t: 'failed', id, error: toWireError(fromSqlite(error) ? unusable(error) : error) });
     if (isCorrupt(error)) beginAnew(nowMs);

@@ -58,8 +58,9 @@ export const answerSchema = z.discriminatedUnion('t', [
 ]);
 export type Answer = z.infer<typeof answerSchema>;
 
-/** Results of `keep` and of `load-alerts`. */
+/** Results of `keep`, `maintain` and `load-alerts`. */
 export const keptSchema = z.object({ dropped: z.int() });
+export const maintainedSchema = z.object({ more: z.boolean() });
 export const savedAlertsSchema = z.object({
   alerts: z.array(alertSchema),
   events: z.array(alertEventSchema),

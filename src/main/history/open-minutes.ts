@@ -1,7 +1,7 @@
 // The minutes that are being filled: samples and attempts in memory until the next write, a few seconds away.
 import type { DatabaseSync } from 'node:sqlite';
-import { decodeAttempts, encodeAttempts, type Attempt } from './attempts.ts';
-import { decodeBuckets, encodeBuckets, type Bucket } from './bucket.ts';
+import { AttemptWriter, decodeAttempts, type Attempt } from './attempts.ts';
+import { BucketWriter, decodeBuckets, type Bucket } from './bucket.ts';
 import { unlessDamaged } from './roll-up.ts';
 import { transaction } from './schema.ts';
 import { MAX_SERIES, MINUTES, RAW, spanAt, type ChunkTable } from './tiers.ts';
@@ -9,8 +9,8 @@ import { MAX_SERIES, MINUTES, RAW, spanAt, type ChunkTable } from './tiers.ts';
 interface OpenMinute {
   minute: number;
   series: number;
-  samples: Bucket[];
-  attempts: Attempt[];
+  samples: BucketWriter;
+  attempts: AttemptWriter;
   dirty: boolean;
 }
 
@@ -47,17 +47,26 @@ export class OpenMinutes {
   }
 
   addSample(series: number, sample: Bucket): void {
-    const minute = this.#minuteOf(series, sample.tMs);
-    if (minute === null) return;
-    insertInTime(minute.samples, sample, (s) => s.tMs);
-    minute.dirty = true;
+    const open = this.#minuteOf(series, sample.tMs);
+    if (open === null) return;
+    open.dirty = true;
+    if (open.samples.add(sample)) return;
+    // Times go back when a clock is set or a log is read late: the minute is put in order again.
+    const startMs = open.minute * RAW.spanMs;
+    const samples = [...decodeBuckets(open.samples.bytes, startMs), sample].sort((a, b) => a.tMs - b.tMs);
+    open.samples = filled(new BucketWriter(startMs), samples);
   }
 
   addAttempt(series: number, attempt: Attempt): void {
-    const minute = this.#minuteOf(series, attempt.atMs);
-    if (minute === null) return;
-    insertInTime(minute.attempts, attempt, (a) => a.atMs);
-    minute.dirty = true;
+    const open = this.#minuteOf(series, attempt.atMs);
+    if (open === null) return;
+    open.dirty = true;
+    if (open.attempts.add(attempt)) return;
+    const startMs = open.minute * RAW.spanMs;
+    const attempts = [...decodeAttempts(open.attempts.bytes, startMs), attempt].sort(
+      (a, b) => a.atMs - b.atMs,
+    );
+    open.attempts = filled(new AttemptWriter(startMs), attempts);
   }
 
   /** Writes what is new and marks its hours as due for the roll-up, in one transaction. Throws as SQLite does. */
@@ -67,12 +76,11 @@ export class OpenMinutes {
       transaction(this.#db, () => {
         const hours = new Set<number>();
         for (const { minute, series, samples, attempts } of dirty) {
-          const startMs = minute * RAW.spanMs;
           this.#raw.put(minute, series, {
-            samples: samples.length > 0 ? encodeBuckets(samples, startMs) : null,
-            attempts: attempts.length > 0 ? encodeAttempts(attempts, startMs) : null,
+            samples: samples.bytes.length > 0 ? samples.bytes : null,
+            attempts: attempts.bytes.length > 0 ? attempts.bytes : null,
           });
-          hours.add(spanAt(MINUTES, startMs));
+          hours.add(spanAt(MINUTES, minute * RAW.spanMs));
         }
         for (const hour of hours) this.#due.run(MINUTES.table, hour);
       });
@@ -95,11 +103,13 @@ export class OpenMinutes {
     // It may have been written before: by an earlier run, or before a line that arrives late.
     const chunk = this.#raw.get(minute, series);
     const startMs = minute * RAW.spanMs;
+    const samples = unlessDamaged(chunk?.samples ?? null, (bytes) => decodeBuckets(bytes, startMs));
+    const attempts = unlessDamaged(chunk?.attempts ?? null, (bytes) => decodeAttempts(bytes, startMs));
     const fresh: OpenMinute = {
       minute,
       series,
-      samples: unlessDamaged(chunk?.samples ?? null, (bytes) => decodeBuckets(bytes, startMs)),
-      attempts: unlessDamaged(chunk?.attempts ?? null, (bytes) => decodeAttempts(bytes, startMs)),
+      samples: filled(new BucketWriter(startMs), samples),
+      attempts: filled(new AttemptWriter(startMs), attempts),
       dirty: false,
     };
     this.#open.set(slot, fresh);
@@ -108,15 +118,7 @@ export class OpenMinutes {
   }
 }
 
-/** Nearly always at the end; times may go back when a clock is set or a log is read late. */
-function insertInTime<T>(list: T[], element: T, timeOf: (element: T) => number): void {
-  let at = list.length;
-  for (
-    let before = list[at - 1];
-    before !== undefined && timeOf(before) > timeOf(element);
-    before = list[at - 1]
-  ) {
-    at--;
-  }
-  list.splice(at, 0, element);
+function filled<T, W extends { add(element: T): boolean }>(writer: W, inOrder: T[]): W {
+  for (const element of inOrder) writer.add(element);
+  return writer;
 }

@@ -15,7 +15,7 @@ import { transaction } from './schema.ts';
 import { RAW, type Chunk, type ChunkTable, type Tier } from './tiers.ts';
 
 /** Series that are rolled up at one go; a query waits no longer than that takes. */
-const SLICE = 100;
+const SLICE = 25;
 /** A span is rolled up this long after its end: its last samples may still be on their way. */
 const SETTLED_MS = 30_000;
 

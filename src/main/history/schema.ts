@@ -44,28 +44,37 @@ export interface SetAside {
 }
 
 /**
- * Opens or creates the file, mode 0600. A corrupt file, or one of a newer Headway, is renamed and a new one begun.
- * Throws 'storage-failed' when the file cannot be opened or another Headway has it open.
+ * Opens or creates the file, mode 0600, and takes its lock. Throws as SQLite does, and NewerSchema.
  *
  * synchronous = NORMAL: with WAL the file stays whole through a power cut, and at most the last seconds are lost.
  * That is right for a history, and saves an fsync per batch.
  */
-export function openHistoryFile(
-  path: string,
-  nowMs: number,
-): { db: DatabaseSync; setAside: SetAside | null } {
+export function openHistoryFile(path: string): DatabaseSync {
+  // SQLite would create it readable by all, and gives its WAL the same mode.
+  closeSync(openSync(path, 'a', 0o600));
+  const db = new DatabaseSync(path, { timeout: 1000 });
   try {
-    return { db: open(path), setAside: null };
+    // Exclusive: two writers would each roll up what the other is still writing.
+    db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA auto_vacuum = INCREMENTAL');
+    const version = Number(db.prepare('PRAGMA user_version').get()?.['user_version']);
+    if (version > migrations.length) throw new NewerSchema();
+    db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 16777216');
+    migrations.slice(version).forEach((step, index) => {
+      transaction(db, () => db.exec(`${step}; PRAGMA user_version = ${version + index + 1}`));
+    });
+    // Takes the lock now, and reads the schema, so that both fail here and not later.
+    transaction(db, () => db.prepare('SELECT count(*) FROM meta').get());
+    return db;
   } catch (error) {
-    const reason = isCorrupt(error) ? 'corrupt' : error instanceof NewerSchema ? 'newer' : null;
-    if (reason === null) throw storageFailed(path, error);
-    try {
-      const setAside = keepAside(path, reason, nowMs);
-      return { db: open(path), setAside };
-    } catch (again) {
-      throw storageFailed(path, again);
-    }
+    db.close();
+    throw error;
   }
+}
+
+/** Why a file cannot be used and never will be; null when the reason lies outside of it. */
+export function unusable(error: unknown): 'corrupt' | 'newer' | null {
+  if (error instanceof NewerSchema) return 'newer';
+  return isCorrupt(error) ? 'corrupt' : null;
 }
 
 /** Renames a file with its WAL, so that nothing of it is lost and nothing of it is read again. */
@@ -102,29 +111,8 @@ export function transaction<T>(db: DatabaseSync, work: () => T): T {
 
 class NewerSchema extends Error {}
 
-function open(path: string): DatabaseSync {
-  // SQLite would create it readable by all, and gives its WAL the same mode.
-  closeSync(openSync(path, 'a', 0o600));
-  const db = new DatabaseSync(path, { timeout: 1000 });
-  try {
-    // Exclusive: two writers would each roll up what the other is still writing.
-    db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA auto_vacuum = INCREMENTAL');
-    const version = Number(db.prepare('PRAGMA user_version').get()?.['user_version']);
-    if (version > migrations.length) throw new NewerSchema();
-    db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 16777216');
-    migrations.slice(version).forEach((step, index) => {
-      transaction(db, () => db.exec(`${step}; PRAGMA user_version = ${version + index + 1}`));
-    });
-    // Takes the lock now, and reads the schema, so that both fail here and not later.
-    transaction(db, () => db.prepare('SELECT count(*) FROM meta').get());
-    return db;
-  } catch (error) {
-    db.close();
-    throw error;
-  }
-}
-
-function storageFailed(path: string, error: unknown): HeadwayError {
+/** The error of a file that could not be opened, with what to do. */
+export function storageFailed(path: string, error: unknown): HeadwayError {
   const message = error instanceof Error ? error.message : String(error);
   const next = message.includes('locked')
     ? 'Another Headway has it open: close that one, or set HEADWAY_DATA to another folder for this one.'

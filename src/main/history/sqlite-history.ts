@@ -1,6 +1,7 @@
 // The main side of the history: hands entries over in batches, asks the worker, survives its crash.
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { setTimeout as setTimeoutPromise } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import type { Alert, AlertEvent } from '../../core/alert.ts';
 import type { TimingRecord } from '../../core/timing.ts';
@@ -10,6 +11,7 @@ import type { HistoryStore, SampleRow } from './history-store.ts';
 import {
   answerSchema,
   keptSchema,
+  maintainedSchema,
   savedAlertsSchema,
   type Entry,
   type Request,
@@ -34,6 +36,7 @@ export interface SqliteHistoryOptions {
 const BATCH_MS = 100;
 /** Rows handed over and not yet taken by the worker; beyond that they are dropped and counted. */
 const MAX_ROWS = 200_000;
+const SLICE_PAUSE_MS = 100;
 const TIMEOUT_MS = 30_000;
 
 interface Waiting {
@@ -72,7 +75,7 @@ export class SqliteHistory implements HistoryStore {
       throw new HeadwayError('storage-failed', `Cannot create ${dirname(options.file)}: ${String(error)}`);
     }
     await history.#start('Headway was not running', true);
-    history.#writeTimer = setInterval(() => void history.#maintainBitByBit(), options.writeEveryMs ?? 5000);
+    history.#writeTimer = setInterval(() => void history.#maintainBitByBit(), options.writeEveryMs ?? 10_000);
     history.#writeTimer.unref();
     return history;
   }
@@ -174,10 +177,20 @@ export class SqliteHistory implements HistoryStore {
 
   async #maintainBitByBit(): Promise<void> {
     // The one before may still be running: a slow disk must not pile them up.
-    if (this.#maintaining || this.#worker === null) return;
+    if (this.#maintaining) return;
     this.#maintaining = true;
-    await this.#ask({ t: 'maintain', all: false }).catch((error: unknown) => this.#problem(error));
-    this.#maintaining = false;
+    try {
+      while (this.#worker !== null && this.#stopping === null) {
+        const result = maintainedSchema.parse(await this.#ask({ t: 'maintain', all: false }));
+        if (!result.more) break;
+        // Slices with pauses: queries and samples come in between.
+        await setTimeoutPromise(SLICE_PAUSE_MS, undefined, { ref: false });
+      }
+    } catch (error) {
+      this.#problem(error);
+    } finally {
+      this.#maintaining = false;
+    }
   }
 
   #ask(request: Ask): Promise<unknown> {

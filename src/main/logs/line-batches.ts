@@ -2,8 +2,8 @@
 import type { ParsedLine } from './log-events.ts';
 
 const INTERVAL_MS = 100;
-/** With one batch every 100 ms: 50,000 lines a second before the host is held back. */
-const MAX_LINES = 5_000;
+/** With one batch every 100 ms: 20,000 lines a second before the host is held back. */
+const MAX_LINES = 2_000;
 
 export class LineBatches {
   #deliver: (lines: ParsedLine[]) => void;

@@ -31,7 +31,7 @@ const REFUSALS: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 /**
- * Idle → running (connecting → live → reconnecting → …) → stopped. Every input tells its own state; the connection
+ * Idle → running (connecting → live → reconnecting → …) → idle. Every input tells its own state; the connection
  * is their common fate. Start and stop may be called at any time and any number of times; a stopped tail may be
  * started again and goes on where it was.
  */
@@ -39,7 +39,8 @@ export class LogTail implements AsyncDisposable {
   #settings: LogHostSettings;
   #deps: LogTailDeps;
   #inputs: InputFollower[];
-  #running: { stop: AbortController; done: Promise<void> } | null = null;
+  #stop: AbortController | null = null;
+  #ended: Promise<void> = Promise.resolve();
 
   constructor(settings: LogHostSettings, listener: LogListener, deps: LogTailDeps) {
     this.#settings = settings;
@@ -51,18 +52,18 @@ export class LogTail implements AsyncDisposable {
   }
 
   start(): void {
-    if (this.#running !== null) return;
+    if (this.#stop !== null) return;
     const stop = new AbortController();
-    this.#running = { stop, done: this.#run(stop.signal) };
+    this.#stop = stop;
+    // A start right after a stop waits for that stop's end: an input has one reader.
+    this.#ended = this.#ended.then(() => this.#run(stop.signal));
   }
 
   /** Resolves when the connection is closed; what was started on the host ends with it. */
   async stop(): Promise<void> {
-    const running = this.#running;
-    if (running === null) return;
-    running.stop.abort();
-    await running.done;
-    if (this.#running === running) this.#running = null;
+    this.#stop?.abort();
+    this.#stop = null;
+    await this.#ended;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

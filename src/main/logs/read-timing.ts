@@ -1,5 +1,4 @@
 // The `[TIMING] {json}` object of a worker's log line as a timing record.
-import { z } from 'zod';
 import { timingRecordSchema, type TimingRecord } from '../../core/timing.ts';
 import { inertText } from './line-splitter.ts';
 
@@ -21,7 +20,9 @@ export function readTiming(line: string): TimingFound {
   const json = balancedObject(line, tag + TAG.length);
   if (json === null) return 'malformed';
   try {
-    const record = timingRecordSchema.safeParse(toRecord(fieldsSchema.parse(JSON.parse(json))));
+    const fields: unknown = JSON.parse(json);
+    if (!isFields(fields)) return 'malformed';
+    const record = timingRecordSchema.safeParse(toRecord(fields));
     return record.success ? { record: record.data } : 'malformed';
   } catch {
     return 'malformed';
@@ -50,8 +51,11 @@ export function balancedObject(text: string, from: number): string | null {
   return null;
 }
 
-const fieldsSchema = z.record(z.string(), z.unknown());
-type Fields = z.infer<typeof fieldsSchema>;
+type Fields = Record<string, unknown>;
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
 
 /** What the schema is to judge: anything may still be wrong in it. */
 function toRecord(fields: Fields): unknown {

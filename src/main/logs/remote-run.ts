@@ -1,5 +1,4 @@
 // Running a script of tail-command.ts on a host: its output, its complaints, its end.
-import { once } from 'node:events';
 import type { SshConnection } from './ssh-connection.ts';
 import { BEGIN, type RemoteScript } from './tail-command.ts';
 
@@ -38,9 +37,11 @@ export async function startRun(
     // Whoever stopped reads no more; unread output would keep the channel from closing.
     channel.resume();
   };
-  const ended = once(channel, 'close').then(() => {
-    signal.removeEventListener('abort', close);
-    return { code, stderr: stderr.trim() };
+  const ended = new Promise<RemoteEnd>((resolve) => {
+    channel.once('close', () => {
+      signal.removeEventListener('abort', close);
+      resolve({ code, stderr: stderr.trim() });
+    });
   });
   if (signal.aborted) close();
   else signal.addEventListener('abort', close, { once: true });

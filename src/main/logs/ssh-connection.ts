@@ -6,6 +6,7 @@ import ssh2, { type Client, type ClientChannel, type ServerHostKeyAlgorithm } fr
 import { HeadwayError } from '../../contract/errors.ts';
 import type { LogHostSettings } from '../../contract/settings.ts';
 import type { HostKeys } from './host-keys.ts';
+import { fingerprint } from './known-hosts.ts';
 import { readAlias, type SshAlias } from './ssh-alias.ts';
 import { loginAttempts, type LoginAttempt, type LoginDeps } from './ssh-login.ts';
 
@@ -57,12 +58,12 @@ export class SshConnection implements AsyncDisposable {
     const port = settings.port === 22 ? (alias.port ?? 22) : settings.port;
     const target = `${settings.user}@${host}:${port}`;
     try {
-      const attempts = await loginAttempts(settings, alias.identityFiles, deps);
       const address = await abortable(lookup(host), either);
       onPhase('resolve', address.address);
       const socket = await openSocket(address.address, port, either);
       onPhase('connect', `${address.address}:${port}`);
-      return await handshake({ host, port, target, attempts, socket, deps, signal: either, onPhase });
+      const login = () => loginAttempts(settings, alias.identityFiles, deps);
+      return await handshake({ host, port, settings, target, login, socket, deps, signal: either, onPhase });
     } catch (error) {
       if (signal.aborted) throw new HeadwayError('cancelled', `Connecting to ${target} was cancelled.`);
       if (timeout.aborted) {
@@ -133,7 +134,8 @@ interface Handshake {
   host: string;
   port: number;
   target: string;
-  attempts: LoginAttempt[];
+  settings: LogHostSettings;
+  login: () => Promise<LoginAttempt[]>;
   socket: Socket;
   deps: SshDeps;
   signal: AbortSignal;
@@ -141,27 +143,24 @@ interface Handshake {
 }
 
 async function handshake(options: Handshake): Promise<SshConnection> {
-  const { host, port, target, attempts, socket, deps, signal, onPhase } = options;
+  const { host, port, target, settings, login, socket, deps, signal, onPhase } = options;
   const client = new ssh2.Client();
   const { promise: ready, resolve, reject } = Promise.withResolvers<undefined>();
-  let refusal: unknown = null;
-  let accepted: string[] = [];
-  const tried: string[] = [];
-  const left = [...attempts];
   // Whoever gives up waiting must not leave a late refusal without a listener.
   ready.catch(() => undefined);
+  const tried: string[] = [];
+  let accepted: string[] = [];
   client.once('ready', () => resolve(undefined));
   client.on('error', (error) => {
-    // The host's key was refused by us: what ssh2 says of it is only the consequence.
-    if (refusal !== null) reject(refusal);
-    else if (error.level === 'client-authentication') reject(loginRefused(target, tried, accepted));
-    else reject(error);
+    reject(error.level === 'client-authentication' ? loginRefused(target, tried, accepted) : error);
   });
   client.once('close', () => reject(new Error('the server closed the connection')));
-  const known = await deps.hostKeys.knownTypes(host, port);
   try {
+    const known = await deps.hostKeys.knownTypes(host, port);
+    let attempts: LoginAttempt[] | null = null;
     client.connect({
       sock: socket,
+      username: settings.user,
       readyTimeout: 0,
       keepaliveInterval: deps.keepaliveIntervalMs ?? 10_000,
       keepaliveCountMax: 3,
@@ -169,22 +168,28 @@ async function handshake(options: Handshake): Promise<SshConnection> {
       hostVerifier: (key: Buffer, verify: (valid: boolean) => void) => {
         deps.hostKeys.check(host, port, key).then(
           () => {
-            onPhase('host-key', 'known');
+            onPhase('host-key', fingerprint(key));
             verify(true);
           },
-          (error: unknown) => {
-            refusal = error;
+          (refusal: unknown) => {
+            // First our own word: what ssh2 says of the refusal is only the consequence.
+            reject(refusal);
             verify(false);
           },
         );
       },
+      // Secrets are looked up only for a host that is known.
       authHandler: (methodsLeft, _partial, next) => {
-        // The server tells what it accepts only once a first attempt was refused.
-        if (Array.isArray(methodsLeft)) accepted = methodsLeft;
-        const attempt = left.shift();
-        // `false` ends the attempts; the types of ssh2 leave it out.
-        if (attempt !== undefined) tried.push(attempt.title);
-        next(attempt?.method ?? (false as unknown as 'none'));
+        const tryNext = async () => {
+          // The server tells what it accepts only once a first attempt was refused.
+          if (Array.isArray(methodsLeft)) accepted = methodsLeft;
+          attempts ??= await login();
+          const attempt = attempts.shift();
+          if (attempt !== undefined) tried.push(attempt.title);
+          // `false` ends the attempts; the types of ssh2 leave it out.
+          next(attempt?.method ?? (false as unknown as 'none'));
+        };
+        tryNext().catch(reject);
       },
     });
     await abortable(ready, signal);

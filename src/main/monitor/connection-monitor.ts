@@ -10,6 +10,7 @@ import type {
   OverviewHead,
   TenantRow,
 } from '../../contract/live.ts';
+import { allowedLagMs } from '../../core/alert-rules.ts';
 import type { AlertRule, Severity } from '../../core/alert.ts';
 import type { SourceSample, TenantInfo } from '../../core/sample.ts';
 import { TenantTiming } from '../../core/tenant-timing.ts';
@@ -26,6 +27,7 @@ import { OverviewFeed } from './overview-feed.ts';
 import { groupOf, overviewTotals } from './overview-totals.ts';
 import { TenantSet } from './tenant-set.ts';
 import { WatchCost } from './watch-cost.ts';
+import { WorkerLoad } from './worker-load.ts';
 
 export interface MonitorOptions {
   id: string;
@@ -91,6 +93,7 @@ export class ConnectionMonitor {
   readonly #hour = new TenantTiming(HOUR_MS);
   readonly #watch = new WorkerWatch();
   readonly #cost = new WatchCost();
+  readonly #load: WorkerLoad;
   readonly #feed: OverviewFeed;
   readonly #ticks = new Listeners<undefined>();
   readonly #summaries = new Listeners<ConnectionSummary>();
@@ -109,6 +112,7 @@ export class ConnectionMonitor {
     this.#options = options;
     this.#parts = parts;
     this.#tenants = new TenantSet(options);
+    this.#load = new WorkerLoad(options.windowMs);
     this.#state = { kind: 'connecting', sinceMs: parts.clock.now() };
     this.#sampler = new LagSampler(
       parts.source,
@@ -178,7 +182,9 @@ export class ConnectionMonitor {
   followTenant(id: string, listener: (tenant: TenantSnapshot) => void, signal: AbortSignal): TenantSnapshot {
     const now = this.#tenant(id);
     if (now === null)
-      throw new HeadwayError('not-found', `${this.#options.name} has no tenant "${id}".`, { retryable: true });
+      throw new HeadwayError('not-found', `${this.#options.name} has no tenant "${id}".`, {
+        retryable: true,
+      });
     this.#ticks.add(() => {
       const next = this.#tenant(id);
       if (next !== null) listener(next);
@@ -214,6 +220,7 @@ export class ConnectionMonitor {
     this.#sampledAtMs = atMs;
     this.#watch.add(sample);
     this.#cost.add(atMs, sample.cost);
+    this.#load.add(atMs, sample.workers);
     this.#tenants.add(sample, atMs);
     const rows = this.#publish(atMs);
     this.#parts.history.addSamples(
@@ -242,8 +249,9 @@ export class ConnectionMonitor {
     if (state.kind === 'live') history.closeGap(this.id, clock.now());
     else if ('error' in state && was !== state.kind)
       history.openGap(this.id, this.#sampledAtMs ?? clock.now(), state.error.message);
-    this.#publish(clock.now());
-    this.#tellSummary();
+    // Live is told just before its first sample; publishing now would call what is about to come missing.
+    if (state.kind === 'live') this.#tellSummary();
+    else this.#publish(clock.now());
   }
 
   #lines(source: string, lines: ParsedLine[]): void {
@@ -266,14 +274,19 @@ export class ConnectionMonitor {
     const live = this.#state.kind === 'live';
     const rows = this.#tenants.rows({
       nowMs,
-      // While nothing is polled, ages stand still: they are as of the last poll.
-      databaseNowMs: this.#sample !== null && live ? this.#sample.databaseTimeMs : databaseNowMs,
-      workersSilentMs: live ? this.#watch.silentMs(databaseNowMs) : 0,
+      // While polls succeed, ages are as of the last one; after that the clock goes on and windows run dry.
+      databaseNowMs: live && this.#sample !== null ? this.#sample.databaseTimeMs : databaseNowMs,
+      allowedLagMs: allowedLagMs(rules),
       warningLagMs: lagRule?.warning ?? null,
       criticalLagMs: lagRule?.critical ?? null,
-      sample: this.#sample,
-      reachable: live || this.#state.kind === 'connecting',
-      workersLastSeenMs: this.#workersSeenMs(databaseNowMs),
+      claimOrder: this.#sample?.claimOrder ?? null,
+      unreachableMs: 'error' in this.#state ? nowMs - this.#state.sinceMs : null,
+      workers: {
+        silentMs: live ? this.#watch.silentMs(databaseNowMs) : 0,
+        lastSeenMs: this.#workersSeenMs(databaseNowMs),
+        patienceMs: this.#options.windowMs,
+        utilisation: this.#load.utilisation(nowMs),
+      },
     });
     this.#late = rows.filter((row) => groupOf(row) === 'late').length;
     this.#observe(rows, rules, nowMs);
@@ -290,7 +303,8 @@ export class ConnectionMonitor {
     const { errorRate } = this.#hour.outcome(nowMs);
     const observations = connectionObservations(this.#options, {
       unreachableMs: troubled === null ? 0 : nowMs - troubled.sinceMs,
-      workersSilentMs: this.#sample === null ? null : this.#watch.silentMs(nowMs + this.#sample.clock.offsetMs),
+      workersSilentMs:
+        this.#sample === null ? null : this.#watch.silentMs(nowMs + this.#sample.clock.offsetMs),
       successRate: errorRate === null ? null : 1 - errorRate,
       error: troubled?.error.message ?? null,
     });
@@ -352,7 +366,8 @@ export class ConnectionMonitor {
     while (!signal.aborted) {
       await clock.sleep(IDLE_TICK_MS, signal);
       const idleMs = clock.now() - (this.#sampledAtMs ?? 0);
-      if (!signal.aborted && this.#state.kind !== 'live' && idleMs >= IDLE_TICK_MS) this.#publish(clock.now());
+      if (!signal.aborted && this.#state.kind !== 'live' && idleMs >= IDLE_TICK_MS)
+        this.#publish(clock.now());
     }
   }
 }

@@ -1,7 +1,5 @@
 // What the alert rules see of a connection after each poll: one value per metric and scope.
 import type { AlertScope, Metric } from '../../core/alert.ts';
-import type { Cause } from '../../core/cause.ts';
-import type { StageStats } from '../../core/timing.ts';
 import type { TenantRow } from '../../contract/live.ts';
 import type { TenantTracker } from './tenant-tracker.ts';
 
@@ -14,8 +12,6 @@ export interface Observation {
 }
 
 const flag = (condition: boolean): number => (condition ? 1 : 0);
-/** Stages that are no part of the system's own work. */
-const notStages: ReadonlySet<string> = new Set(['wait', 'total', 'other']);
 
 export function tenantObservations(
   tracker: TenantTracker,
@@ -31,7 +27,7 @@ export function tenantObservations(
     value: view === null ? null : value,
     cause: why,
   });
-  const slowest = slowestStage(tracker.stages(nowMs));
+  const { slowestStage: slowest } = tracker.timingFigures(nowMs);
   const oldestRunningAtMs = view?.sample.oldestRunningAtMs ?? null;
   const observations = [
     at('lag', row.lagMs),
@@ -47,14 +43,6 @@ export function tenantObservations(
   if (canary)
     observations.push(at('canary', row.lagMs === null ? null : row.lagMs + (tracker.latestRunMs ?? 0)));
   return observations;
-}
-
-function slowestStage(stages: StageStats[]): { stage: string; p95Ms: number } | null {
-  return stages.reduce<{ stage: string; p95Ms: number } | null>(
-    (slowest, { stage, p95Ms }) =>
-      p95Ms !== null && !notStages.has(stage) && p95Ms > (slowest?.p95Ms ?? -1) ? { stage, p95Ms } : slowest,
-    null,
-  );
 }
 
 export interface ConnectionFigures {

@@ -3,7 +3,10 @@ import type { Overview, OverviewDelta, OverviewHead, TenantRow } from '../../con
 import { Listeners } from './listeners.ts';
 
 /** The fields of `next` that differ from `last`; null when none does. */
-export function rowChange(last: TenantRow | undefined, next: TenantRow): OverviewDelta['changed'][number] | null {
+export function rowChange(
+  last: TenantRow | undefined,
+  next: TenantRow,
+): OverviewDelta['changed'][number] | null {
   if (last === undefined) return next;
   const change: Record<string, unknown> = {};
   for (const key of Object.keys(next) as (keyof TenantRow)[]) {

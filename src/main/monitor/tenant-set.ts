@@ -1,6 +1,7 @@
 // All tenants of one connection: their trackers, and what only the whole of them can tell.
 import type { TenantRow } from '../../contract/live.ts';
 import { sumCounts, zero } from '../../core/count.ts';
+import { fairShares, type FairShare } from '../../core/fair-share.ts';
 import type { SourceSample, TenantInfo, TenantSample } from '../../core/sample.ts';
 import { sumTallies } from '../../core/sum-tallies.ts';
 import { NET_WINDOWS_MS, timeToEmpty, type TimeToEmpty } from '../../core/time-to-empty.ts';
@@ -26,7 +27,7 @@ export class TenantSet {
     for (const id of this.#trackers.keys()) if (!named.has(id)) this.#trackers.delete(id);
     for (const info of tenants) {
       const known = this.#trackers.get(info.id);
-      if (known === undefined) this.#trackers.set(info.id, new TenantTracker(info, this.#options));
+      if (known === undefined) this.#add(info);
       else known.info = info;
     }
   }
@@ -42,8 +43,19 @@ export class TenantSet {
       if (!mentioned.has(id)) tracker.addSample(nothingQueued(id), sample.databaseTimeMs, localMs);
   }
 
-  rows(context: Omit<RowContext, 'nameOf'>): TenantRow[] {
-    return [...this.#trackers.values()].map((tracker) => tracker.row({ ...context, nameOf: this.nameOf }));
+  rows(context: Omit<RowContext, 'nameOf' | 'shares'>): TenantRow[] {
+    const whole: RowContext = { ...context, nameOf: this.nameOf, shares: this.#shares() };
+    return [...this.#trackers.values()].map((tracker) => tracker.row(whole));
+  }
+
+  /** Who got how many of the starts in the window, as of the last rows; null where starts are not counted. */
+  #shares(): ReadonlyMap<string, FairShare> | null {
+    const services = [...this.#trackers.values()].flatMap(({ info, view }) =>
+      view === null || view.starts === null
+        ? []
+        : [{ tenantId: info.id, starts: view.starts, demand: view.starts + view.sample.ready.value }],
+    );
+    return services.length === 0 ? null : fairShares(services);
   }
 
   /** Time until every window is full, ms; 0 when they are. */
@@ -72,9 +84,15 @@ export class TenantSet {
   #tracker(id: string): TenantTracker {
     const known = this.#trackers.get(id);
     if (known !== undefined) return known;
-    const made = new TenantTracker({ id, name: id, detail: '' }, this.#options);
-    this.#trackers.set(id, made);
-    return made;
+    return this.#add({ id, name: id, detail: '' });
+  }
+
+  #add(info: TenantInfo): TenantTracker {
+    // The golden ratio spreads any number of tenants evenly.
+    const phase = (this.#trackers.size * 0.618034) % 1;
+    const tracker = new TenantTracker(info, this.#options, phase);
+    this.#trackers.set(info.id, tracker);
+    return tracker;
   }
 }
 

@@ -75,7 +75,7 @@ export class Fleet {
 
   head(nowMs: number): OverviewHead {
     const rows = this.rows;
-    const late = rows.filter((row) => row.status === 'lagging' || row.status === 'recovering');
+    const late = rows.filter((row) => row.severity !== null);
     const worst = rows.reduce<TenantRow | null>(
       (found, row) => ((row.lagMs ?? -1) > (found?.lagMs ?? -1) ? row : found),
       null,
@@ -195,8 +195,16 @@ export class Fleet {
     if (temper === 'paused')
       return { ...common, status: 'paused', lagMs, running: exact(0), ready: exact(12) };
     const status =
-      lagMs > 120_000 ? 'lagging' : lagMs > 30_000 ? 'recovering' : temper === 'idle' ? 'idle' : 'ok';
-    const late = status === 'lagging' || status === 'recovering';
+      lagMs > 180_000
+        ? row.id === '37'
+          ? 'stalled'
+          : 'lagging'
+        : lagMs > 150_000
+          ? 'recovering'
+          : temper === 'idle'
+            ? 'idle'
+            : 'ok';
+    const late = lagMs > 150_000;
     const ahead = 9_812 + Math.floor(this.#random() * 40);
     return {
       ...common,

@@ -23,7 +23,7 @@ const migrations = [
     error TEXT
   ) STRICT;
   -- Partial, so that each holds only what it is walked for.
-  CREATE INDEX job_first_come ON job (id) WHERE state = 'ready';
+  CREATE INDEX job_first_come ON job (id, tenant_id) WHERE state = 'ready';
   CREATE INDEX job_fair ON job (tenant_id, ready_at, id) WHERE state = 'ready';
   CREATE INDEX job_due ON job (ready_at) WHERE state = 'delayed';
   CREATE INDEX job_running ON job (tenant_id, started_at) WHERE state = 'running';

@@ -78,10 +78,12 @@ export const statements = {
     SELECT id, ready, delayed, running, dead, arrivals, attempts, last_started_at,
       (SELECT min(started_at) FROM job WHERE tenant_id = tenant.id AND state = 'running') AS oldest_running_at
     FROM tenant ORDER BY id`,
-  // job_fair
-  heads: `
+  // job_fair, one seek
+  oldestReady: `
     SELECT id, ready_at, created_at FROM job WHERE tenant_id = ? AND state = 'ready'
-    ORDER BY ready_at, id LIMIT ?`,
+    ORDER BY ready_at, id LIMIT 1`,
+  // job_first_come, which holds all it asks for
+  front: `SELECT id, tenant_id FROM job WHERE state = 'ready' ORDER BY id LIMIT ?`,
 } as const;
 
 export function prepareStatements(db: DatabaseSync): Record<keyof typeof statements, StatementSync> {

@@ -55,7 +55,10 @@ const depthRow = z.object({
   last_started_at: z.int().nullable(),
   oldest_running_at: z.int().nullable(),
 });
-const readyRow = z.object({ id: z.int(), ready_at: z.int(), created_at: z.int() });
+const oldestReadyRow = z
+  .object({ id: z.int(), ready_at: z.int(), created_at: z.int() })
+  .transform((row) => ({ id: row.id, readyAtMs: row.ready_at, createdAtMs: row.created_at }));
+const frontRow = z.object({ id: z.int(), tenant_id: z.string() });
 const cursorRow = z.object({ cursor: z.string().nullable() });
 const timeRow = z.object({ at: z.int().nullable() });
 
@@ -224,29 +227,32 @@ export class SqliteStore implements Store {
     });
   }
 
-  depths(headLimit: number): Promise<Depths> {
-    return this.#transaction(() => ({
-      cursor: this.#cursor(),
-      tenants: this.#sql.tenants.all().map((raw) => {
-        const row = depthRow.parse(raw);
-        const heads =
-          row.ready === 0 ? [] : z.array(readyRow).parse(this.#sql.heads.all(row.id, Math.max(1, headLimit)));
-        const oldest = heads[0];
-        return {
-          tenantId: row.id,
-          ready: exact(row.ready),
-          delayed: exact(row.delayed),
-          running: exact(row.running),
-          dead: exact(row.dead),
-          oldestReady: oldest ? { readyAtMs: oldest.ready_at, createdAtMs: oldest.created_at } : null,
-          oldestRunningAtMs: row.oldest_running_at,
-          lastStartedAtMs: row.last_started_at,
-          arrivalsTotal: row.arrivals,
-          attemptsTotal: row.attempts,
-          headIds: heads.slice(0, headLimit).map((head) => head.id),
-        };
-      }),
-    }));
+  depths(frontLimit: number): Promise<Depths> {
+    return this.#transaction(() => {
+      // One more than asked for tells whether there are more.
+      const seen = z.array(frontRow).parse(this.#sql.front.all(frontLimit + 1));
+      const front = Map.groupBy(seen.slice(0, frontLimit), (job) => job.tenant_id);
+      return {
+        cursor: this.#cursor(),
+        frontEndId: seen.length > frontLimit ? (seen[frontLimit - 1]?.id ?? 0) : null,
+        tenants: this.#sql.tenants.all().map((raw) => {
+          const row = depthRow.parse(raw);
+          return {
+            tenantId: row.id,
+            ready: exact(row.ready),
+            delayed: exact(row.delayed),
+            running: exact(row.running),
+            dead: exact(row.dead),
+            oldestReady: row.ready === 0 ? null : oldestReadyRow.parse(this.#sql.oldestReady.get(row.id)),
+            oldestRunningAtMs: row.oldest_running_at,
+            lastStartedAtMs: row.last_started_at,
+            arrivalsTotal: row.arrivals,
+            attemptsTotal: row.attempts,
+            frontIds: (front.get(row.id) ?? []).map((job) => job.id),
+          };
+        }),
+      };
+    });
   }
 
   /** A step that throws undoes the whole call and rejects its promise. */

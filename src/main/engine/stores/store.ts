@@ -38,8 +38,11 @@ export interface Store extends AsyncDisposable {
    */
   reclaim(request: { except: string; silentSinceMs: number; nowMs: number }): Promise<number>;
 
-  /** Every tenant that ever had a job, at a cost that does not grow with the backlog. */
-  depths(headLimit: number): Promise<Depths>;
+  /**
+   * Every tenant that ever had a job, and up to `frontLimit` ready jobs with the lowest ids of all; at a cost that
+   * does not grow with the backlog.
+   */
+  depths(frontLimit: number): Promise<Depths>;
 }
 
 /** Attempts a job has when nobody says otherwise. */

@@ -39,6 +39,7 @@ export class WorkerPool {
   #failures = 0;
   #takeBackRetry: (() => void) | null = null;
   #onEmpty: (() => void) | null = null;
+  #stopped: Promise<void> | null = null;
 
   constructor(parts: WorkerPoolParts, wanted: { workers: number; order: ClaimOrder }) {
     this.#parts = parts;
@@ -74,23 +75,25 @@ export class WorkerPool {
     this.#turn ??= this.#turns();
   }
 
-  /** Claims nothing more, lets what runs finish within the deadline, gives the rest back. Idempotent. */
-  async stop(deadlineMs: number): Promise<void> {
-    if (this.#state !== 'open') {
-      this.#state = this.#state === 'closing' ? 'closing' : 'closed';
-      await this.#turn;
-      return;
-    }
+  /**
+   * Claims nothing more, lets what runs finish within the deadline, gives the rest back. Idempotent; a later call
+   * without time (0) cuts the deadline of an earlier one short.
+   */
+  stop(deadlineMs: number): Promise<void> {
+    if (deadlineMs <= 0) this.#stop.abort();
+    return (this.#stopped ??= this.#close(deadlineMs));
+  }
+
+  async #close(deadlineMs: number): Promise<void> {
     this.#state = 'closing';
     const takeBack = this.#parts.clock.after(deadlineMs, () => this.#stop.abort());
-    if (deadlineMs <= 0) this.#stop.abort();
     await this.#turn;
     if (this.#running.size > 0) await new Promise<void>((resolve) => (this.#onEmpty = resolve));
     takeBack();
-    this.#takeBackRetry?.();
     this.wake();
     await this.#turn;
     this.#state = 'closed';
+    this.#takeBackRetry?.();
   }
 
   async #turns(): Promise<void> {
@@ -100,6 +103,9 @@ export class WorkerPool {
         await this.#settle();
         await this.#claim();
         this.#failures = 0;
+        // Jobs that end at once would otherwise keep everything else in the thread waiting for the last of them;
+        // and what ends meanwhile is settled in one batch.
+        await this.#parts.clock.breathe();
       }
     } catch (error) {
       this.#retryLater(error);

@@ -8,13 +8,14 @@ export interface EngineTenant {
   ready: Count;
   delayed: Count;
   running: Count;
-  oldestReady: { readyAtMs: number; createdAtMs: number } | null;
+  /** The one that has waited longest. */
+  oldestReady: { id: number; readyAtMs: number; createdAtMs: number } | null;
   oldestRunningAtMs: number | null;
   lastStartedAtMs: number | null;
   arrivalsTotal: number;
   attemptsTotal: number;
-  /** Ids of its oldest ready jobs, oldest first; all of them when there are as many as are ready. */
-  headIds: number[];
+  /** Those of the front that are its own, ascending. */
+  frontIds: number[];
 }
 
 export interface EngineReading {
@@ -25,6 +26,8 @@ export interface EngineReading {
   busy: number;
   /** The tenant that had the last turn of the fair order. */
   cursor: string | null;
+  /** The front (the ready jobs with the lowest ids of all) ends here; null when it holds every ready job. */
+  frontEndId: number | null;
   readMs: number;
   tenants: EngineTenant[];
 }

@@ -5,30 +5,32 @@ import { LocalEngineSource } from './local-engine-source.ts';
 
 const T = 1_700_000_000_000;
 const signal = new AbortController().signal;
-const tenant = (tenantId: string, headIds: number[], more: Partial<EngineTenant> = {}): EngineTenant => ({
+const tenant = (tenantId: string, frontIds: number[], more: Partial<EngineTenant> = {}): EngineTenant => ({
   tenantId,
-  ready: exact(headIds.length),
+  ready: exact(frontIds.length),
   delayed: exact(0),
   running: exact(0),
-  oldestReady: headIds.length > 0 ? { readyAtMs: T, createdAtMs: T } : null,
+  oldestReady: frontIds[0] === undefined ? null : { id: frontIds[0], readyAtMs: T, createdAtMs: T },
   oldestRunningAtMs: null,
   lastStartedAtMs: null,
   arrivalsTotal: 100,
   attemptsTotal: 90,
-  headIds,
+  frontIds,
   ...more,
 });
 const snapshotOf = async (reading: Partial<EngineReading>) => {
-  const whole = {
+  const whole: EngineReading = {
     atMs: T,
     order: 'first-come',
     workers: 2,
     busy: 1,
     cursor: null,
+    frontEndId: null,
     readMs: 1,
     tenants: [],
-  } as const;
-  const engine = { sample: () => Promise.resolve({ ...whole, tenants: [], ...reading }), tenants: () => [] };
+    ...reading,
+  };
+  const engine = { sample: () => Promise.resolve(whole), tenants: () => [] };
   await using source = new LocalEngineSource(engine);
   const sample = await source.snapshot(signal);
   return { sample, behind: Object.fromEntries(sample.tenants.map((t) => [t.tenantId, t.behind])) };
@@ -51,11 +53,20 @@ describe('LocalEngineSource', () => {
     expect(sample.claimOrder).toBe('first come, first served, by id');
   });
 
-  it('says "at least" when a neighbour has more ready jobs than were looked at', async () => {
+  it('says "at least" when its oldest job lies deeper than was looked at', async () => {
+    const oldestReady = { id: 6_000, readyAtMs: T, createdAtMs: T };
     const { behind } = await snapshotOf({
-      tenants: [tenant('3', [6000]), tenant('12', [5, 6, 7], { ready: exact(5000) })],
+      frontEndId: 7,
+      tenants: [
+        tenant('3', [], { ready: exact(1), oldestReady }),
+        tenant('12', [5, 6, 7], { ready: exact(5_000) }),
+      ],
     });
-    expect(behind['3']?.ahead).toEqual({ value: 3, kind: 'at-least' });
+    expect(behind['3']).toEqual({
+      ahead: { value: 3, kind: 'at-least' },
+      tenants: [{ tenantId: '12', share: 1 }],
+    });
+    expect(behind['12']?.ahead).toEqual(exact(0));
   });
 
   it('counts the tenants whose turn comes first when the order is fair', async () => {
@@ -80,7 +91,7 @@ describe('LocalEngineSource', () => {
     const { sample } = await snapshotOf({
       tenants: [
         tenant('3', [9], {
-          oldestReady: { readyAtMs: T - 5_000, createdAtMs: T - 60_000 },
+          oldestReady: { id: 9, readyAtMs: T - 5_000, createdAtMs: T - 60_000 },
           lastStartedAtMs: T - 1,
         }),
       ],

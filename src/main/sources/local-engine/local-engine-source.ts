@@ -2,7 +2,7 @@
 import { exact } from '../../../core/count.ts';
 import type { SourceSample, TenantInfo } from '../../../core/sample.ts';
 import type { Probe, Source } from '../source.ts';
-import { behind } from './behind.ts';
+import { ahead } from './ahead.ts';
 import type { EngineReader } from './engine-reader.ts';
 
 const CLAIM_ORDER = {
@@ -40,12 +40,16 @@ export class LocalEngineSource implements Source {
         running: tenant.running,
         // A job of a dead owner is taken back when the engine starts: none stays behind.
         stale: exact(0),
-        oldestReady: tenant.oldestReady && { ...tenant.oldestReady, bound: 'exact' },
+        oldestReady: tenant.oldestReady && {
+          readyAtMs: tenant.oldestReady.readyAtMs,
+          createdAtMs: tenant.oldestReady.createdAtMs,
+          bound: 'exact',
+        },
         lastStartedAtMs: tenant.lastStartedAtMs,
         oldestRunningAtMs: tenant.oldestRunningAtMs,
         arrivalsTotal: tenant.arrivalsTotal,
         attemptsTotal: tenant.attemptsTotal,
-        behind: behind(tenant, reading),
+        behind: ahead(tenant, reading),
         paused: null,
       })),
       // It answered, so its workers are there.

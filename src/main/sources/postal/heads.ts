@@ -50,6 +50,13 @@ export function readyAtMs(row: QueuedRow): number {
   return row.retryAfterMs === null ? row.createdAtMs : Math.max(row.createdAtMs, row.retryAfterMs);
 }
 
+/** The row that became ready first; of several the one with the lowest id. Rows come by id. */
+export function oldestOf(ready: readonly QueuedRow[]): QueuedRow | null {
+  let oldest: QueuedRow | null = null;
+  for (const row of ready) if (oldest === null || readyAtMs(row) < readyAtMs(oldest)) oldest = row;
+  return oldest;
+}
+
 export type QueueSample = Pick<
   TenantSample,
   | 'tenantId'
@@ -122,8 +129,7 @@ function unlockedCounts(
  * created, hence ready, before the head's last one: up to that moment the head proves what is oldest.
  */
 function oldestReady(ready: QueuedRow[], read: QueueRead, complete: boolean): TenantSample['oldestReady'] {
-  let oldest: QueuedRow | null = null;
-  for (const row of ready) if (oldest === null || readyAtMs(row) < readyAtMs(oldest)) oldest = row;
+  const oldest = oldestOf(ready);
   if (oldest === null) return null;
   const provenUntilMs = read.head.at(-1)?.createdAtMs ?? -Infinity;
   const proven = complete || readyAtMs(oldest) <= provenUntilMs;

@@ -5,6 +5,7 @@ import { HeadwayError } from '../../../contract/errors.ts';
 import type { ConnectionSettings, DatabaseSettings } from '../../../contract/settings.ts';
 import { MysqlSession } from '../mysql-session.ts';
 import type { Probe, Source } from '../source.ts';
+import { behindOfLatest, CLAIM_ORDER } from './claim-order.ts';
 import { readClock } from './database-clock.ts';
 import { queueSample, rowsSeen } from './heads.ts';
 import { MessageDatabases } from './message-databases.ts';
@@ -36,8 +37,6 @@ interface Opened {
   /** The session's handler reads at the end of the last snapshot. */
   readsSoFar: number;
 }
-
-const CLAIM_ORDER = "lowest queue id first: Postal's claim names no order, so InnoDB walks the primary key";
 
 export class PostalSource implements Source {
   readonly #options: PostalSourceOptions;
@@ -109,23 +108,24 @@ export class PostalSource implements Source {
       const totals = await this.#messages.totals(session, serverIds, limit);
 
       const moment = { nowMs: clock.nowMs, staleAfterMs: this.#options.postal.staleLockHours * 3_600_000 };
-      const reads = serverIds.map((id) => queueRead(id, queues, clock.nowMs));
+      const sampled = serverIds.map((id) => {
+        const read = queueRead(id, queues, clock.nowMs);
+        return { id, read, sample: queueSample(read, moment) };
+      });
+      const behind = behindOfLatest(sampled, moment);
       return {
         databaseTimeMs: clock.nowMs,
         clock: { offsetMs: clock.offsetMs, errorMs: clock.errorMs },
-        tenants: reads.map((read) => {
-          const total = totals.get(Number(read.tenantId));
-          return {
-            ...queueSample(read, moment),
-            arrivalsTotal: total?.arrivals ?? null,
-            attemptsTotal: total?.attempts ?? null,
-            behind: null,
-            // Postal's suspension is no pause: it turns queued mail into held mail for good.
-            paused: null,
-          };
-        }),
+        tenants: sampled.map(({ id, sample }) => ({
+          ...sample,
+          arrivalsTotal: totals.get(id)?.arrivals ?? null,
+          attemptsTotal: totals.get(id)?.attempts ?? null,
+          behind: behind.get(sample.tenantId) ?? null,
+          // Postal's suspension is no pause: it turns queued mail into held mail for good.
+          paused: null,
+        })),
         workers: workersSample(
-          reads.flatMap((read) => rowsSeen(read).rows),
+          sampled.flatMap(({ read }) => rowsSeen(read).rows),
           moment,
           { leaderSeenAtMs: clock.leaderSeenAtMs, lastDeliveryAtMs: newestDelivery(totals) },
         ),

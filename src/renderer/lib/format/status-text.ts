@@ -9,7 +9,8 @@ export function statusText(row: TenantRow): string {
   if (row.paused !== null && row.status === 'paused') {
     return `paused by ${row.paused.by}${row.paused.reason === '' ? '' : `: ${row.paused.reason}`}`;
   }
-  if (row.cause !== null && row.status !== 'ok' && row.status !== 'idle') return row.cause.text;
+  // A tenant that is late now is not "ok", though it was in time at some moment of the window.
+  if (row.cause !== null && (row.severity !== null || row.status !== 'ok')) return row.cause.text;
   switch (row.status) {
     case 'ok':
       return row.ready.value > BURST ? `ok, ${formatCount(row.ready)} queued in a burst` : 'ok';

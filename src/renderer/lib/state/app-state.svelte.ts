@@ -7,6 +7,7 @@ import type { Backend } from './backend.ts';
 import { Clock } from './clock.svelte.ts';
 import { ConnectionsState } from './connections.svelte.ts';
 import { KeyMap } from './keys.svelte.ts';
+import { NoticesState } from './notices.svelte.ts';
 import { OverviewState } from './overview.svelte.ts';
 import { Painter } from './painter.svelte.ts';
 import { RehearsalState } from './rehearsal.svelte.ts';
@@ -24,6 +25,7 @@ export class AppState {
   readonly connections: ConnectionsState;
   readonly alerts: AlertsState;
   readonly rehearsal: RehearsalState;
+  readonly notices: NoticesState;
   readonly notifications: WebNotifications;
   /** The line to the backend; while it is down the views go on showing what was known. */
   link = $state.raw<LinkState>({ kind: 'connecting' });
@@ -52,6 +54,7 @@ export class AppState {
     this.connections = new ConnectionsState(backend);
     this.alerts = new AlertsState(backend);
     this.rehearsal = new RehearsalState(backend);
+    this.notices = new NoticesState(backend);
     this.notifications = new WebNotifications(this.router);
     if (!this.isDesktop) this.alerts.onNotify = (events) => this.notifications.show(events);
   }

@@ -17,5 +17,6 @@ export function fuzzyScore(query: string, text: string): number | null {
     last = at;
     from = at + 1;
   }
-  return score - hay.length * 0.01;
+  const together = hay.replaceAll(' ', '').includes(needle) ? 4 : 0;
+  return score + together - hay.length * 0.01;
 }

@@ -5,24 +5,16 @@ import type { TenantRow } from '../../../contract/live.ts';
 export const groups = ['late', 'stalled', 'ok', 'no-data'] as const;
 export type Group = (typeof groups)[number];
 
-/** Every row is in exactly one group, so that the four numbers add up to all tenants. */
-export function groupOf(row: Pick<TenantRow, 'status'>): Group {
-  switch (row.status) {
-    case 'lagging':
-    case 'recovering':
-      return 'late';
-    case 'stalled':
-    case 'stuck':
-    case 'stopped':
-      return 'stalled';
-    case 'no-data':
-    case 'warming-up':
-      return 'no-data';
-    case 'ok':
-    case 'idle':
-    case 'paused':
-      return 'ok';
-  }
+const stalled: ReadonlySet<TenantRow['status']> = new Set(['stopped', 'stalled', 'stuck']);
+
+/**
+ * Late: the lag is over a threshold now. Stalled: work is there and nothing moves. Every row is in exactly one
+ * group, by the backend's rule (src/main/monitor/overview-totals.ts), so that a number shows the rows it counts.
+ */
+export function groupOf(row: Pick<TenantRow, 'status' | 'severity'>): Group {
+  if (row.status === 'no-data') return 'no-data';
+  if (stalled.has(row.status)) return 'stalled';
+  return row.severity === null ? 'ok' : 'late';
 }
 
 export const sortKeys = ['lag', 'name', 'ready', 'running', 'delayed', 'in', 'p95'] as const;

@@ -1,0 +1,30 @@
+import { describe, expect, it } from 'vitest';
+import { parseRoute, pathOf } from './route.ts';
+import type { Route } from './route.ts';
+
+describe('routes', () => {
+  const routes: Route[] = [
+    { view: 'home' },
+    { view: 'overview', connectionId: 'prod-postal' },
+    { view: 'tenant', connectionId: 'prod-postal', tenantId: '3' },
+    { view: 'tenant', connectionId: 'a', tenantId: 'queue/eu west?#100 %' },
+    { view: 'logs', connectionId: 'prod-postal', query: {} },
+    { view: 'logs', connectionId: 'prod-postal', query: { tenant: '3', text: 'a b&c' } },
+    { view: 'alerts' },
+    { view: 'connections', connectionId: null },
+    { view: 'connections', connectionId: 'prod-postal' },
+    { view: 'settings' },
+  ];
+  it.each(routes)('$view comes back from its own path', (route) => {
+    expect(parseRoute(pathOf(route))).toEqual(route);
+  });
+  it('takes an unknown or mistyped path for what it can be', () => {
+    expect(parseRoute('/nowhere/at/all')).toEqual({ view: 'home' });
+    expect(parseRoute('/connection/x/unknown')).toEqual({ view: 'overview', connectionId: 'x' });
+    expect(parseRoute('/connection/100%/tenant/%zz')).toEqual({
+      view: 'tenant',
+      connectionId: '100%',
+      tenantId: '%zz',
+    });
+  });
+});
