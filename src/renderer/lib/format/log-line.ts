@@ -1,5 +1,6 @@
 // What a log line says, taken apart for the eye: its time, its text without the time, its fields.
 import type { LogLine } from '../../../contract/logs.ts';
+import { formatDuration } from './duration.ts';
 
 /** The line's own time, or when it was read. */
 export const timeOf = (line: Pick<LogLine, 'atMs' | 'readAtMs'>): number => line.atMs ?? line.readAtMs;
@@ -18,15 +19,14 @@ const clock = new Intl.DateTimeFormat('en-GB', {
 export const formatClock = (atMs: number): string => clock.format(atMs);
 
 const full = new Intl.DateTimeFormat('en-GB', {
-  weekday: 'short',
   day: 'numeric',
   month: 'short',
-  year: 'numeric',
   hour: '2-digit',
   minute: '2-digit',
   second: '2-digit',
   fractionalSecondDigits: 3,
 });
+/** `22 Nov, 12:34:56.789`, local time. */
 export const formatMoment = (atMs: number): string => full.format(atMs);
 
 const HEAD =
@@ -37,6 +37,15 @@ const LEVEL = /^\[?(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERR|ERROR|CRITICAL|FA
 export function bodyOf(line: Pick<LogLine, 'text' | 'atMs' | 'level'>): string {
   const text = line.atMs === null ? line.text : line.text.replace(HEAD, '');
   return line.level === null ? text : text.replace(LEVEL, '');
+}
+
+/** A line in a few words: an attempt by what came of it, another by its text. */
+export function summaryOf(line: LogLine, nameOf: (tenantId: string) => string | undefined): string {
+  const { timing } = line;
+  if (timing === null) return bodyOf(line);
+  const who = nameOf(timing.tenantId) ?? timing.tenantId;
+  const end = timing.status === 'error' ? ` ${timing.error ?? 'error'}` : '';
+  return `${who} ${formatDuration(timing.totalMs)}${end}`;
 }
 
 /** `mail-1` of `worker@mail-1:22 /var/log/postal.log`; a label of another form stands for itself. */
@@ -51,15 +60,15 @@ export interface LogField {
   filter: string | null;
 }
 
-const PAIR = /(?:^|[\s,({[])"?([A-Za-z_][\w.-]*)"?\s*[=:]\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,;{}()[\]"]+))/g;
+const PAIR = /(?:^|[\s,({[])(?:([A-Za-z_][\w.-]*)=|"([\w.-]+)"\s*:\s*)(?:"((?:[^"\\]|\\.)*)"|([^\s,;{}()[\]"]+))/g;
 /** A line of 16 kB may hold hundreds; a person reads the first few. */
 const MAX_PAIRS = 40;
 
 /** `key=value`, `key="value"` and `"key": value` in a text, in its order. */
 export function pairsOf(text: string): { name: string; value: string }[] {
   const pairs: { name: string; value: string }[] = [];
-  for (const [, name = '', quoted, bare] of text.matchAll(PAIR)) {
-    pairs.push({ name, value: quoted ?? bare ?? '' });
+  for (const [, name, jsonName, quoted, bare] of text.matchAll(PAIR)) {
+    pairs.push({ name: name ?? jsonName ?? '', value: quoted ?? bare ?? '' });
     if (pairs.length === MAX_PAIRS) break;
   }
   return pairs;

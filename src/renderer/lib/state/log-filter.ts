@@ -188,7 +188,7 @@ function compare(a: number, operator: Operator, b: number): boolean {
 function pairIn(name: string): (text: string) => string | undefined {
   const escaped = name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
   const pattern = new RegExp(
-    `(?:^|[\\s,({["])${escaped}"?\\s*[=:]\\s*(?:"((?:[^"\\\\]|\\\\.)*)"|([^\\s,;{}()[\\]"]+))`,
+    `(?:^|[\\s,({[])(?:${escaped}=|"${escaped}"\\s*:\\s*)(?:"((?:[^"\\\\]|\\\\.)*)"|([^\\s,;{}()[\\]"]+))`,
     'i',
   );
   return (text) => {
