@@ -25,7 +25,7 @@ function remote(script: string, args: (string | number)[]): RemoteScript {
 }
 
 /** Where to go on in a file: `offset` bytes of the file with this inode are known. */
-export interface FilePosition {
+interface FilePosition {
   inode: string;
   offset: number;
 }
