@@ -22,6 +22,8 @@ export async function serve(options: ServeOptions): Promise<void> {
   const windowDirectory = join(import.meta.dirname, '..', '..', '..', 'out', 'renderer');
   if (!existsSync(join(windowDirectory, 'index.html')))
     throw new HeadwayError('not-found', 'The window is not built yet. Run `npm run build`, or `npm start`.');
+  // From the beginning, so that a signal during the start ends in good order too.
+  const stopped = stopSignal();
   const logger = createLogger();
   const dataDirectory = dataDirectoryOf(options);
   await using stack = new AsyncDisposableStack();
@@ -40,7 +42,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   console.log(`Headway is at ${face.url}`);
   console.log('The token signs in one browser, once. Ctrl-C stops.');
   if (options.open) openBrowser(face.url);
-  await stopSignal();
+  await stopped;
 }
 
 /** On the port asked for; without one on the usual port, or on a free one where that is taken. */
