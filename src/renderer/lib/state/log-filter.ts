@@ -20,8 +20,7 @@ type Operator = '=' | '!=' | '>' | '>=' | '<' | '<=';
 type Test = (line: LogLine) => boolean;
 type NameOf = (tenantId: string) => string | undefined;
 
-const TERM =
-  /(-?)(?:"([^"]*)("?)|([A-Za-z_][\w.-]*)(!=|>=|<=|=|>|<)(?:"([^"]*)("?)|(\S*))|(\S+))/g;
+const TERM = /(-?)(?:"([^"]*)("?)|([A-Za-z_][\w.-]*)(!=|>=|<=|=|>|<)(?:"([^"]*)("?)|(\S*))|(\S+))/g;
 const levels: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 
 /** Parses a filter. A term that is wrong is named in `problems` and does not count. */
