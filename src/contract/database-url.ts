@@ -2,7 +2,7 @@
 import type { z } from 'zod';
 import type { tlsSchema } from './settings.ts';
 
-export interface DatabaseUrl {
+interface DatabaseUrl {
   host: string;
   port: number;
   user: string;

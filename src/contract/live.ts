@@ -43,7 +43,7 @@ export const tenantRowSchema = z.object({
     .nullable(),
   paused: z.object({ by: z.string(), sinceMs: z.number().nullable(), reason: z.string() }).nullable(),
   /** Largest lag per bucket of `sparkBucketMs`, oldest first; null where nothing was measured. */
-  spark: z.array(z.number().nullable()),
+  spark: z.array(z.number().nullable()).readonly(),
 });
 export type TenantRow = z.infer<typeof tenantRowSchema>;
 

@@ -3,6 +3,7 @@ import { mkdtemp, readdir, rm, stat, truncate, writeFile, open as openFile } fro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import type { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Alert, AlertEvent } from '../../src/core/alert.ts';
 import type { TimingRecord } from '../../src/core/timing.ts';
@@ -443,6 +444,32 @@ describe('SqliteHistory', () => {
     expect(problems.splice(0)).toHaveLength(1);
     history.addSamples('c', START, [row('t', { ready: 3 })]);
     expect((await query(history, START, START + MINUTE)).points[0]?.ready).toBe(3);
+  });
+
+  it('starts its worker again once when it ends, with a gap, and says when it is gone for good', async () => {
+    const workers: Worker[] = [];
+    const remember = (worker: Worker) => workers.push(worker);
+    process.on('worker', remember);
+    await using history = await openHistory();
+    const given = await feed(history, START, START + MINUTE, SECOND);
+    nowMs = START + MINUTE;
+    await history.flush();
+    nowMs = START + 2 * MINUTE;
+    const waiting = query(history, START, START + MINUTE);
+    await workers[0]?.terminate();
+    await expect(waiting).rejects.toMatchObject({ code: 'storage-failed' });
+    const answer = await query(history, START, START + 2 * MINUTE);
+    expectAsGiven(answer.points, answer.bucketMs, given);
+    expect(answer.gaps).toEqual([
+      { fromMs: START + MINUTE, toMs: START + 2 * MINUTE, reason: 'The history was interrupted' },
+    ]);
+    await workers[1]?.terminate();
+    await expect(query(history, START, START + MINUTE)).rejects.toMatchObject({ code: 'storage-failed' });
+    history.addSamples('c', START, [row('t')]);
+    expect(history.dropped).toBe(1);
+    expect(problems.splice(0).map(({ code }) => code)).toEqual(Array(3).fill('storage-failed'));
+    expect(workers).toHaveLength(2);
+    process.off('worker', remember);
   });
 
   it('has equal buckets without holes, whatever the range', async () => {

@@ -65,7 +65,10 @@ beforeAll(async () => {
   await mkdir(bin);
   for (const command of ['docker', 'journalctl'])
     await writeFile(join(bin, command), FOLLOW, { mode: 0o755 });
-  sshd = await startSshd({ environment: { PATH: `${bin}:/usr/bin:/bin`, STAND_IN: folder } });
+  // Many hosts greet whoever logs in, also without a terminal; where the login shell is bash, this one does.
+  await writeFile(join(folder, '.bashrc'), 'echo "Welcome to the host"; echo "Mind the gap" >&2\n');
+  const environment = { PATH: `${bin}:/usr/bin:/bin`, STAND_IN: folder, HOME: folder };
+  sshd = await startSshd({ environment });
 });
 afterAll(async () => {
   await sshd[Symbol.asyncDispose]();
@@ -173,6 +176,17 @@ describe('a container', () => {
   });
 });
 
+describe('a file', () => {
+  it('is found in the home folder', async () => {
+    const listener = new RecordingListener();
+    writeFileSync(logFile(), 'line 1 end\n');
+    await using tail = await tailOf(sshd, listener, { kind: 'file', path: `~/${name}.log` });
+    tail.start();
+    await listener.untilNumber(1);
+    expect(listener.all).toHaveLength(1);
+  });
+});
+
 describe('the steps of "Test"', () => {
   const stateOf = async (server: Sshd, ...inputs: LogInput[]) => {
     const steps = new Map<string, TestStep>();
@@ -197,7 +211,7 @@ describe('the steps of "Test"', () => {
     );
     expect(there).toMatchObject({ state: 'ok', detail: 'running' });
     expect(missing).toMatchObject({ state: 'failed', error: { code: 'command-failed' } });
-    expect(unit).toMatchObject({ state: 'ok' });
+    expect(unit).toMatchObject({ state: 'ok', error: null });
     expect(silent).toMatchObject({ state: 'warning' });
   });
 

@@ -1,8 +1,11 @@
 // Reaching a log host: keys, passphrases, strangers, changed hosts, dead peers, and the steps of "Test".
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import { createServer, connect, type AddressInfo, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import ssh2 from 'ssh2';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TestStep } from '../../src/contract/connection-test.ts';
@@ -11,6 +14,7 @@ import { testLogHosts } from '../../src/main/logs/connection-steps.ts';
 import { HostKeys } from '../../src/main/logs/host-keys.ts';
 import { LogTail } from '../../src/main/logs/log-tail.ts';
 import { SshConnection, type SshDeps } from '../../src/main/logs/ssh-connection.ts';
+import { requireProgram, startProcess } from '../harness/process.ts';
 import { startSshd, type Sshd } from '../harness/sshd.ts';
 import { depsFor, RecordingListener, settingsFor, until } from './logs-fixture.ts';
 
@@ -125,6 +129,28 @@ describe('logging in', () => {
       expect(await connects({ ...settingsFor(sshd, []), port, auth }, deps)).toEqual(all);
       server.close();
     }
+  });
+
+  it('works with an agent, and says when there is none', async () => {
+    const agentSocket = join(sshd.folder, 'agent');
+    await using _agent = await startProcess({
+      command: requireProgram('ssh-agent', 'install openssh-client'),
+      args: ['-D', '-a', agentSocket],
+      ready: () => existsSync(agentSocket),
+    });
+    const settings = { ...settingsFor(sshd, []), auth: { kind: 'agent' as const } };
+    const deps = { ...(await depsFor(sshd)), agentSocket };
+    await expect(connects(settings, deps)).rejects.toMatchObject({ code: 'authentication-failed' });
+    const env = { ...process.env, SSH_AUTH_SOCK: agentSocket };
+    await promisify(execFile)('ssh-add', ['-q', sshd.privateKeyFile], { env });
+    expect(await connects(settings, deps)).toEqual(all);
+    await expect(connects(settings, { ...deps, agentSocket: '/nonexistent/agent' })).rejects.toMatchObject({
+      code: 'authentication-failed',
+      message: expect.stringContaining('tried agent (') as string,
+    });
+    await expect(connects(settings, { ...deps, agentSocket: undefined })).rejects.toThrow(
+      'No SSH agent is running',
+    );
   });
 
   it('follows the SSH config to the real name and port, and finds the key it names', async () => {

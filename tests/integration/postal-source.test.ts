@@ -8,9 +8,11 @@ import type { Postal, Reader } from '../harness/postal-schema.ts';
 import {
   bruteForce,
   contradiction,
+  databaseSettings,
   exactNumbers,
   never,
   nothing,
+  postalDefaults,
   sourceFor,
   tenantOf,
 } from './postal-source-fixture.ts';
@@ -270,6 +272,49 @@ describe('arrivals, attempts and workers', () => {
       await root.query('UPDATE servers SET deleted_at = NULL');
     }
   });
+});
+
+test('a burst in front of mailflow is counted, and whose it is', async () => {
+  await add(17, 50, { ageS: 300 });
+  await add(3, 1, { ageS: 200 });
+  await using source = sourceFor(db, reader);
+  const sample = await source.snapshot(never);
+  expect(tenantOf(sample, 3).behind).toEqual({
+    ahead: { value: 50, kind: 'exact' },
+    tenants: [{ tenantId: '17', share: 1 }],
+  });
+  expect(sample.claimOrder).toContain('lowest queue id first');
+});
+
+test('odd names of databases are quoted wherever they stand', async () => {
+  const odd = { database: "main`'_%\\\\ db", messageDatabasePrefix: 'a`b_%\'"-' };
+  const other = await createPostal(db, { servers: [{ id: 4, name: 'four' }], ...odd });
+  await root.query(`INSERT INTO ${other.messageDatabase(4)}.messages (id) VALUES (44)`);
+  const account = await createReader(other, 'odd');
+  await using source = sourceFor(db, account, {
+    database: databaseSettings(db, account, { database: odd.database }),
+    postal: { ...postalDefaults, messageDatabasePrefix: odd.messageDatabasePrefix },
+  });
+  expect((await source.probe(never)).warnings).toEqual([]);
+  expect(tenantOf(await source.snapshot(never), 4).arrivalsTotal).toBe(44);
+});
+
+test('a poll of very many servers shares its rows among them', async () => {
+  await root.query(
+    `INSERT INTO servers (id, organization_id, name, permalink) SELECT seq, 1, seq, seq FROM seq_1001_to_1500;
+     INSERT INTO queued_messages (server_id, created_at) SELECT 1001 + MOD(seq, 500), UTC_TIMESTAMP(6) FROM seq_0_to_49999`,
+  );
+  try {
+    await using source = sourceFor(db, reader);
+    await source.snapshot(never);
+    const sample = await source.snapshot(never);
+    expect(sample.cost.rowsRead).toBeLessThan(30_000);
+    for (const id of [1001, 1250, 1500]) {
+      expect(contradiction(tenantOf(sample, id).ready, 100), `server ${id}`).toBeNull();
+    }
+  } finally {
+    await root.query('DELETE FROM servers WHERE id > 1000');
+  }
 });
 
 test('rows that change during polls are counted once, in one state', async () => {

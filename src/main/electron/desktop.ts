@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -10,6 +10,7 @@ import {
   MessageChannelMain,
   nativeImage,
   nativeTheme,
+  type NativeImage,
   Notification,
   protocol,
   safeStorage,
@@ -21,7 +22,7 @@ import {
 import type { Backend, createBackend } from '../backend.ts';
 import { Dispatcher } from '../host/dispatcher.ts';
 import type { Logger } from '../logger.ts';
-import { dataDirectory, ensureDataDirectory } from '../settings/data-directory.ts';
+import { dataDirectory } from '../settings/data-directory.ts';
 import { AppWindow } from './app-window.ts';
 import { deepLinkIn, SCHEME, WINDOW_URL } from './deep-link.ts';
 import { menuTemplate } from './menu.ts';
@@ -29,9 +30,9 @@ import { DesktopNotifications } from './notifications.ts';
 import { openPortDoor } from './port-door.ts';
 import { windowProtocol, windowScheme } from './protocol.ts';
 import { SafeStorageSecrets } from './safe-storage-secrets.ts';
-import { lockNavigation, lockPermissions, ownPages } from './security.ts';
+import { lockNavigation, lockPermissions, ownPages, type OwnPages } from './security.ts';
 import { claimSingleInstance } from './single-instance.ts';
-import { TrayIcon, type TrayState } from './tray.ts';
+import { TrayIcon } from './tray.ts';
 import { Updates, type UpdaterLike } from './updater.ts';
 
 export interface DesktopOptions {
@@ -61,58 +62,22 @@ export async function runDesktop(options: DesktopOptions): Promise<void> {
 
 async function open(options: DesktopOptions): Promise<void> {
   const { logger, files } = options;
-  // Before ready: the link that started the application may come before there is a window to show it in.
+  const directory = dataDirectory(process.env, process.platform, homedir());
+  const pages = ownPages(options.devServerUrl);
+  // A link that starts the application comes before there is a window to show it in.
   let requested = deepLinkIn(process.argv);
   let show = (path: string | null): void => void (requested = path ?? requested);
-  // The same folder as without Electron; Chromium's own files, and the lock of the single instance, in one below.
-  const directory = dataDirectory(process.env, process.platform, homedir());
-  await ensureDataDirectory(directory);
-  app.setPath('userData', join(directory, 'electron'));
-  if (process.platform === 'win32') app.setAppUserModelId(APP_ID);
-  if (!claimSingleInstance(app, (path) => show(path))) return;
-  const pages = ownPages(options.devServerUrl);
-  protocol.registerSchemesAsPrivileged([windowScheme]);
-  lockNavigation(app, pages, (url) => {
-    shell
-      .openExternal(url)
-      .catch((error: unknown) => logger.warn({ err: error }, 'A link could not be opened'));
-  });
-  if (app.isPackaged) app.setAsDefaultProtocolClient(SCHEME);
-  app.enableSandbox();
+  if (!prepare(directory, pages, logger, (path) => show(path))) return;
   await app.whenReady();
 
   lockPermissions(session.defaultSession, pages);
   session.defaultSession.protocol.handle(SCHEME, windowProtocol(files.window));
-  const secrets = await SafeStorageSecrets.open({
-    safeStorage,
-    platform: process.platform,
-    file: join(directory, 'secrets.keyring.json'),
-    consentToWeak: async () => {
-      const detail =
-        'No keyring was found, so who can read your files can read the password. An environment variable or a ' +
-        'file of your own can hold it instead.';
-      return (await ask('Store passwords weakly protected?', detail, ['Store', 'Do not store'])) === 0;
-    },
-  });
+  const secrets = await openSecrets(directory);
   const backend = await options.createBackend({ dataDirectory: directory, secrets });
   const dispatcher = new Dispatcher({ methods: backend.methods, streams: backend.streams, logger });
   openPortDoor({ ipcMain, createChannel: () => new MessageChannelMain(), dispatcher, pages, nowMs, logger });
 
-  const window = new AppWindow({
-    create: (windowOptions) => new BrowserWindow(windowOptions),
-    workAreas: () => {
-      const primary = screen.getPrimaryDisplay();
-      const others = screen.getAllDisplays().filter(({ id }) => id !== primary.id);
-      return [primary.workArea, ...others.map(({ workArea }) => workArea)];
-    },
-    darkBackground: () => nativeTheme.shouldUseDarkColors,
-    stateFile: join(directory, 'window.json'),
-    preload: files.preload,
-    icon: process.platform === 'linux' ? join(files.resources, 'icon.png') : null,
-    baseUrl: options.devServerUrl?.replace(/\/$/, '') ?? WINDOW_URL,
-    nowMs,
-    logger,
-  });
+  const window = makeWindow(directory, options);
   show = (path) => window.show(path);
   const notifications = new DesktopNotifications({
     create: (notification) => new Notification(notification),
@@ -120,8 +85,8 @@ async function open(options: DesktopOptions): Promise<void> {
     show,
   });
   const tray = new TrayIcon({
-    create: (image) => new Tray(image),
-    image: (state: TrayState) => nativeImage.createFromPath(join(files.resources, `tray-${state}.png`)),
+    create: (image: NativeImage) => new Tray(image),
+    image: (state) => nativeImage.createFromPath(join(files.resources, `tray-${state}.png`)),
     buildMenu: (template) => Menu.buildFromTemplate(template),
     setBadge: (count) => void app.setBadgeCount(count),
     platform: process.platform,
@@ -146,6 +111,66 @@ async function open(options: DesktopOptions): Promise<void> {
   await backend.start();
   show(requested);
   void updates?.check({ quietly: true });
+}
+
+/**
+ * What has to be settled before Electron is ready, and so without waiting for anything. False when another Headway
+ * runs already; it has been brought to the front.
+ */
+function prepare(
+  directory: string,
+  pages: OwnPages,
+  logger: Logger,
+  show: (path: string | null) => void,
+): boolean {
+  // Settings and history lie where they do without Electron; Chromium's own files, and the lock of the single
+  // instance, in a folder below. It must exist before it is named.
+  const chromium = join(directory, 'electron');
+  mkdirSync(chromium, { recursive: true, mode: 0o700 });
+  app.setPath('userData', chromium);
+  if (process.platform === 'win32') app.setAppUserModelId(APP_ID);
+  if (!claimSingleInstance(app, show)) return false;
+  protocol.registerSchemesAsPrivileged([windowScheme]);
+  app.enableSandbox();
+  if (app.isPackaged) app.setAsDefaultProtocolClient(SCHEME);
+  lockNavigation(app, pages, (url) => {
+    shell
+      .openExternal(url)
+      .catch((error: unknown) => logger.warn({ err: error }, 'A link could not be opened'));
+  });
+  return true;
+}
+
+function openSecrets(directory: string): Promise<SafeStorageSecrets> {
+  return SafeStorageSecrets.open({
+    safeStorage,
+    platform: process.platform,
+    file: join(directory, 'secrets.keyring.json'),
+    consentToWeak: async () => {
+      const detail =
+        'No keyring was found, so who can read your files can read the password. An environment variable or a ' +
+        'file of your own can hold it instead.';
+      return (await ask('Store passwords weakly protected?', detail, ['Store', 'Do not store'])) === 0;
+    },
+  });
+}
+
+function makeWindow(directory: string, { files, devServerUrl, logger }: DesktopOptions): AppWindow {
+  return new AppWindow({
+    create: (options) => new BrowserWindow(options),
+    workAreas: () => {
+      const primary = screen.getPrimaryDisplay();
+      const others = screen.getAllDisplays().filter(({ id }) => id !== primary.id);
+      return [primary.workArea, ...others.map(({ workArea }) => workArea)];
+    },
+    darkBackground: () => nativeTheme.shouldUseDarkColors,
+    stateFile: join(directory, 'window.json'),
+    preload: files.preload,
+    icon: process.platform === 'linux' ? join(files.resources, 'icon.png') : null,
+    baseUrl: devServerUrl?.replace(/\/$/, '') ?? WINDOW_URL,
+    nowMs,
+    logger,
+  });
 }
 
 const nowMs = () => performance.now();

@@ -83,7 +83,7 @@ function alertText({ to, severity, scope, summary }: AlertEvent): NotificationCo
 }
 
 /** The view that shows what an alert is about. */
-export function alertPath({ connectionId, scope }: Pick<AlertEvent, 'connectionId' | 'scope'>): string {
+function alertPath({ connectionId, scope }: Pick<AlertEvent, 'connectionId' | 'scope'>): string {
   const connection = `/connection/${encodeURIComponent(connectionId)}`;
   if (scope.kind === 'tenant') return `${connection}/tenant/${encodeURIComponent(scope.id)}`;
   return scope.kind === 'connection' ? connection : '/alerts';

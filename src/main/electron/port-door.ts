@@ -4,7 +4,7 @@ import type { HostLogger } from '../host/host-transport.ts';
 import { isOwnFrame, type OwnPages } from './security.ts';
 
 /** The channel the preload script asks on, and is answered on. */
-export const PORT_CHANNEL = 'headway-port';
+const PORT_CHANNEL = 'headway-port';
 
 interface FrameWithPort<Port> {
   readonly url: string;

@@ -35,7 +35,7 @@ export function isSafeExternal(url: string): boolean {
 export interface AppEvents {
   on(event: 'web-contents-created', listener: (event: unknown, contents: ContentsLike) => void): unknown;
 }
-export type ContentsLike = Pick<WebContents, 'setWindowOpenHandler'> & {
+type ContentsLike = Pick<WebContents, 'setWindowOpenHandler'> & {
   on(
     event: 'will-navigate' | 'will-frame-navigate' | 'will-redirect',
     listener: (details: { url: string; preventDefault(): void }) => void,

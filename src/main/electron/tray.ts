@@ -1,10 +1,10 @@
 import type { MenuItemConstructorOptions } from 'electron';
 import type { Severity } from '../../core/alert.ts';
 
-export type TrayState = 'normal' | Severity;
+type TrayState = 'normal' | Severity;
 
 /** What the tray shows for the worst alert that fires. The icons differ in shape as well as in colour. */
-export function trayLook(worst: Severity | null, firing: number): { state: TrayState; text: string } {
+function trayLook(worst: Severity | null, firing: number): { state: TrayState; text: string } {
   if (worst === null || firing === 0) return { state: 'normal', text: 'No alert fires' };
   const alerts = firing === 1 ? '1 alert fires' : `${firing} alerts fire`;
   return { state: worst, text: worst === 'critical' ? `Critical: ${alerts}` : `Warning: ${alerts}` };

@@ -20,7 +20,7 @@ const connectionId = z.string();
 const atMs = z.number();
 
 /** One thing to keep. */
-export const entrySchema = z.discriminatedUnion('kind', [
+const entrySchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('samples'), connectionId, atMs, rows: z.array(sampleRowSchema) }),
   z.object({ kind: z.literal('timings'), connectionId, atMs, records: z.array(timingRecordSchema) }),
   z.object({ kind: z.literal('open-gap'), connectionId, atMs, reason: z.string() }),

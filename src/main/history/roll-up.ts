@@ -14,14 +14,12 @@ import { decodeBuckets, encodeBuckets, widen, type Bucket } from './bucket.ts';
 import { transaction } from './schema.ts';
 import { RAW, type Chunk, type ChunkTable, type Tier } from './tiers.ts';
 
-/** Series that are rolled up at one go; a query waits no longer than that takes. */
-const SLICE = 25;
 /** A span is rolled up this long after its end: its last samples may still be on their way. */
 const SETTLED_MS = 30_000;
 
 export class RollUp {
   readonly #db: DatabaseSync;
-  readonly #steps: readonly { from: ChunkTable; to: ChunkTable }[];
+  readonly #steps: readonly { from: ChunkTable; to: ChunkTable; slice: number }[];
   readonly #next;
   readonly #finish;
   readonly #progress;
@@ -33,9 +31,10 @@ export class RollUp {
   constructor(db: DatabaseSync, tables: readonly [ChunkTable, ChunkTable, ChunkTable]) {
     this.#db = db;
     const [raw, minutes, quarters] = tables;
+    // `slice`: series that are rolled up at one go, about 30 ms; a query waits no longer than that.
     this.#steps = [
-      { from: raw, to: minutes },
-      { from: minutes, to: quarters },
+      { from: raw, to: minutes, slice: 25 },
+      { from: minutes, to: quarters, slice: 3 },
     ];
     this.#next = db.prepare('SELECT span, done FROM due WHERE tier = ? AND span < ? ORDER BY span LIMIT 1');
     this.#finish = db.prepare('DELETE FROM due WHERE tier = ? AND span = ?');
@@ -49,14 +48,14 @@ export class RollUp {
 
   /** Rolls up one slice of what has closed by `nowMs`. True when there was something to do. */
   step(nowMs: number, lastSeries: number): boolean {
-    for (const { from, to } of this.#steps) {
+    for (const { from, to, slice } of this.#steps) {
       const { table, spanMs } = to.tier;
       const closed = Math.floor((nowMs - SETTLED_MS) / spanMs);
       const next = this.#next.get(table, closed);
       if (next === undefined) continue;
       const span = Number(next['span']);
       const first = Number(next['done']) + 1;
-      const last = Math.min(first + SLICE - 1, lastSeries);
+      const last = Math.min(first + slice - 1, lastSeries);
       transaction(this.#db, () => {
         for (let series = first; series <= last; series++) rollUp(from, to, span, series);
         if (last < lastSeries) this.#progress.run(last, table, span);

@@ -234,19 +234,20 @@ export class SqliteHistory implements HistoryStore {
         else if (answer.t === 'done') this.#take(answer.id)?.resolve(answer.result);
         else this.#take(answer.id)?.reject(fromWire(answer.error));
       });
-      worker.on('error', (error) => this.#crashed(worker, error));
+      let why = 'its worker ended';
+      worker.on('error', (error) => (why = error instanceof Error ? error.message : String(error)));
+      // Not before: until then the thread that ends holds the file.
       worker.on('exit', () => {
-        reject(ended('its worker ended'));
-        this.#crashed(worker, null);
+        reject(ended(why));
+        this.#ended(worker, ended(why));
       });
     });
   }
 
   /** A worker that ends unasked is started again, once: what ends it twice would end it for ever. */
-  #crashed(worker: Worker, error: unknown): void {
+  #ended(worker: Worker, problem: HeadwayError): void {
     if (this.#worker !== worker) return;
     this.#worker = null;
-    const problem = ended(error instanceof Error ? error.message : 'its worker ended');
     for (const id of [...this.#waiting.keys()]) this.#take(id)?.reject(problem);
     // A file that could not be opened is told to whoever opens it.
     if (this.#stopping !== null || this.#writeTimer === undefined) return;

@@ -2,7 +2,7 @@
  * The content security policy of the window, the same in both faces: nothing but its own files, no inline script.
  * Style attributes are allowed (virtual lists and popovers place themselves by them), style elements are not.
  */
-export const contentSecurityPolicy = [
+const contentSecurityPolicy = [
   "default-src 'none'",
   "script-src 'self'",
   "style-src 'self'",

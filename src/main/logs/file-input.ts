@@ -79,8 +79,8 @@ export class FileInput implements InputReader {
       return { state: 'failed', error: new HeadwayError('command-failed', message), retryMs: 10_000 };
     }
     // The file changed under the reader's hand; the next run finds out how.
-    if (end.stderr === '') return { state: 'live', error: null, retryMs: 250 };
-    const message = `Following ${this.#path} on ${host} ended with code ${end.code ?? 'none'}: ${end.stderr}`;
+    if (end.code === exitCode.changed) return { state: 'live', error: null, retryMs: 250 };
+    const message = `Following ${this.#path} on ${host} ended with code ${end.code ?? 'none'}: ${end.stderr === '' ? 'no reason given' : end.stderr}`;
     return { state: 'failed', error: new HeadwayError('command-failed', message), retryMs: 10_000 };
   }
 

@@ -2,8 +2,8 @@
 import type { SshConnection } from './ssh-connection.ts';
 import { BEGIN, type RemoteScript } from './tail-command.ts';
 
-const MAX_STDERR_LENGTH = 4_096;
-const MAX_GREETING_BYTES = 65_536;
+const MAX_STDERR_LENGTH = 16_384;
+const MAX_GREETING_BYTES = 4_096;
 
 export interface RemoteEnd {
   /** Exit code of the script; null when the channel was cut before it told one. */
@@ -15,6 +15,7 @@ export interface RemoteEnd {
 export interface RemoteRun {
   /** What it writes after its first line. Not reading holds the host back. */
   output: AsyncIterable<Buffer>;
+  /** Settles when the channel is closed and `output` was read to its end, or left. */
   ended: Promise<RemoteEnd>;
 }
 
@@ -26,8 +27,9 @@ export async function startRun(
   const channel = await connection.exec(script.command);
   let stderr = '';
   let code: number | null = null;
+  const greeting = new Greeting();
   channel.stderr.on('data', (chunk: Buffer) => {
-    if (stderr.length < MAX_STDERR_LENGTH) stderr += chunk.toString('utf8');
+    stderr = (stderr + chunk.toString('utf8')).slice(0, MAX_STDERR_LENGTH);
   });
   channel.on('exit', (exit: number | null) => (code = exit));
   // A cut connection shows as an end without a code; the connection itself tells why.
@@ -37,16 +39,17 @@ export async function startRun(
     // Whoever stopped reads no more; unread output would keep the channel from closing.
     channel.resume();
   };
-  const ended = new Promise<RemoteEnd>((resolve) => {
-    channel.once('close', () => {
-      signal.removeEventListener('abort', close);
-      resolve({ code, stderr: stderr.trim() });
-    });
+  const closed = new Promise<void>((resolve) => channel.once('close', () => resolve()));
+  const ended = Promise.all([closed, greeting.read]).then(() => {
+    signal.removeEventListener('abort', close);
+    const begin = stderr.indexOf(`${BEGIN}\n`);
+    const ours = begin < 0 ? `${stderr}\n${greeting.refusal}` : stderr.slice(begin + BEGIN.length);
+    return { code, stderr: ours.trim() };
   });
   if (signal.aborted) close();
   else signal.addEventListener('abort', close, { once: true });
   channel.write(script.script);
-  return { output: afterGreeting(channel), ended };
+  return { output: greeting.leaveOut(channel), ended };
 }
 
 /** Runs a script that ends by itself and answers with a few words. */
@@ -63,30 +66,43 @@ export async function runToEnd(
   return { ...(await run.ended), stdout: stdout.trim() };
 }
 
-/** Leaves out what a login shell prints before our script begins. */
-async function* afterGreeting(channel: AsyncIterable<unknown>): AsyncGenerator<Buffer> {
-  let greeting: Buffer | null = Buffer.alloc(0);
-  try {
-    for await (const chunk of channel) {
-      // The channel has no encoding set, so that its chunks are buffers.
-      const bytes = chunk as Buffer;
-      if (greeting === null) {
-        yield bytes;
-        continue;
+/** What a login shell prints before our script begins; when it never begins, this is why ("account expired"). */
+class Greeting {
+  #seen = Buffer.alloc(0);
+  #isOver = false;
+  #read = Promise.withResolvers<undefined>();
+
+  /** Settles when the output ends or its reader leaves. */
+  get read(): Promise<undefined> {
+    return this.#read.promise;
+  }
+
+  get refusal(): string {
+    return this.#isOver ? '' : this.#seen.toString('utf8');
+  }
+
+  async *leaveOut(channel: AsyncIterable<unknown>): AsyncGenerator<Buffer> {
+    try {
+      for await (const chunk of channel) {
+        // The channel has no encoding set, so that its chunks are buffers.
+        const bytes = chunk as Buffer;
+        if (this.#isOver) {
+          yield bytes;
+          continue;
+        }
+        this.#seen = Buffer.concat([this.#seen, bytes]);
+        const begin = this.#seen.indexOf(`${BEGIN}\n`);
+        this.#isOver = begin >= 0;
+        // Also when nothing follows yet: the reader learns that the script runs.
+        if (this.#isOver) yield this.#seen.subarray(begin + BEGIN.length + 1);
+        else this.#seen = this.#seen.subarray(-MAX_GREETING_BYTES);
       }
-      greeting = Buffer.concat([greeting, bytes]);
-      const begin = greeting.indexOf(`${BEGIN}\n`);
-      if (begin >= 0) {
-        const rest = greeting.subarray(begin + BEGIN.length + 1);
-        greeting = null;
-        // Also when it is empty: the reader learns that the script runs.
-        yield rest;
-      } else if (greeting.length > MAX_GREETING_BYTES) {
-        greeting = greeting.subarray(-BEGIN.length);
-      }
+    } catch (error) {
+      // A cut connection is an end, and told as one.
+      if (error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE') return;
+      throw error;
+    } finally {
+      this.#read.resolve(undefined);
     }
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE') return;
-    throw error;
   }
 }

@@ -1,13 +1,15 @@
 // One SSH connection to a log host, shared by all its inputs: connects, checks the host, logs in, runs commands.
+import type { LookupAddress } from 'node:dns';
 import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
-import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTcp, type LookupFunction, type Socket } from 'node:net';
 import ssh2, { type Client, type ClientChannel, type ServerHostKeyAlgorithm } from 'ssh2';
 import { HeadwayError } from '../../contract/errors.ts';
 import type { LogHostSettings } from '../../contract/settings.ts';
 import type { HostKeys } from './host-keys.ts';
 import { fingerprint } from './known-hosts.ts';
-import { readAlias, type SshAlias } from './ssh-alias.ts';
+import { readAlias } from './ssh-alias.ts';
+import { explain, isFromOutside, loginRefused, proxyHint } from './ssh-errors.ts';
 import { loginAttempts, type LoginAttempt, type LoginDeps } from './ssh-login.ts';
 
 export interface SshDeps extends LoginDeps {
@@ -58,10 +60,10 @@ export class SshConnection implements AsyncDisposable {
     const port = settings.port === 22 ? (alias.port ?? 22) : settings.port;
     const target = `${settings.user}@${host}:${port}`;
     try {
-      const address = await abortable(lookup(host), either);
-      onPhase('resolve', address.address);
-      const socket = await openSocket(address.address, port, either);
-      onPhase('connect', `${address.address}:${port}`);
+      const addresses = await abortable(lookup(host, { all: true }), either);
+      onPhase('resolve', addresses.map(({ address }) => address).join(', '));
+      const socket = await openSocket(host, port, addresses, either);
+      onPhase('connect', `${socket.remoteAddress ?? host}:${port}`);
       const login = () => loginAttempts(settings, alias.identityFiles, deps);
       return await handshake({ host, port, settings, target, login, socket, deps, signal: either, onPhase });
     } catch (error) {
@@ -69,13 +71,14 @@ export class SshConnection implements AsyncDisposable {
       if (timeout.aborted) {
         throw new HeadwayError(
           'timeout',
-          `${target} did not answer within ${timeoutMs / 1000} s.${hint(alias)}`,
+          `${target} did not answer within ${timeoutMs / 1000} s.${proxyHint(alias)}`,
           {
             retryable: true,
             cause: error,
           },
         );
       }
+      if (!isFromOutside(error)) throw error;
       throw explain(error, target, alias);
     }
   }
@@ -119,8 +122,15 @@ export class SshConnection implements AsyncDisposable {
   }
 }
 
-async function openSocket(address: string, port: number, signal: AbortSignal): Promise<Socket> {
-  const socket = connectTcp({ host: address, port, noDelay: true, keepAlive: true });
+/** Tries all addresses as Node does: the next one when the last does not answer at once (RFC 8305). */
+async function openSocket(
+  host: string,
+  port: number,
+  addresses: LookupAddress[],
+  signal: AbortSignal,
+): Promise<Socket> {
+  const known: LookupFunction = (_host, _options, answer) => answer(null, addresses);
+  const socket = connectTcp({ host, port, lookup: known, noDelay: true, keepAlive: true });
   try {
     await once(socket, 'connect', { signal });
     return socket;
@@ -148,16 +158,23 @@ async function handshake(options: Handshake): Promise<SshConnection> {
   const { promise: ready, resolve, reject } = Promise.withResolvers<undefined>();
   // Whoever gives up waiting must not leave a late refusal without a listener.
   ready.catch(() => undefined);
+  await using lockedKeys = new AsyncDisposableStack();
   const tried: string[] = [];
+  let attempts: LoginAttempt[] | null = null;
   let accepted: string[] = [];
   client.once('ready', () => resolve(undefined));
   client.on('error', (error) => {
-    reject(error.level === 'client-authentication' ? loginRefused(target, tried, accepted) : error);
+    // An agent that fails is one way less; ssh2 goes on to the next.
+    if (error.level === 'agent') tried.push(`${tried.pop() ?? 'agent'} (${error.message})`);
+    else if (error.level === 'client-authentication') reject(loginRefused(target, tried, accepted));
+    else reject(error);
   });
-  client.once('close', () => reject(new Error('the server closed the connection')));
+  client.once('close', () => {
+    const message = `${target} closed the connection during the login. Test again.`;
+    reject(new HeadwayError('unreachable', message, { retryable: true }));
+  });
   try {
     const known = await deps.hostKeys.knownTypes(host, port);
-    let attempts: LoginAttempt[] | null = null;
     client.connect({
       sock: socket,
       username: settings.user,
@@ -183,7 +200,7 @@ async function handshake(options: Handshake): Promise<SshConnection> {
         const tryNext = async () => {
           // The server tells what it accepts only once a first attempt was refused.
           if (Array.isArray(methodsLeft)) accepted = methodsLeft;
-          attempts ??= await login();
+          attempts ??= await keepKeys(await login(), lockedKeys);
           const attempt = attempts.shift();
           if (attempt !== undefined) tried.push(attempt.title);
           // `false` ends the attempts; the types of ssh2 leave it out.
@@ -205,6 +222,15 @@ async function handshake(options: Handshake): Promise<SshConnection> {
   }
 }
 
+/** Unlocked keys live as long as the login; one that is unlocked after its end is put away at once. */
+async function keepKeys(attempts: LoginAttempt[], login: AsyncDisposableStack): Promise<LoginAttempt[]> {
+  for (const { lockedKey } of attempts) {
+    if (login.disposed) await lockedKey?.[Symbol.asyncDispose]();
+    else login.use(lockedKey);
+  }
+  return attempts;
+}
+
 /** Key types of ssh2, best first; those on file come before, or a good server would look like a changed one. */
 function preferKnown(known: string[]): ServerHostKeyAlgorithm[] {
   const all: ServerHostKeyAlgorithm[] = [
@@ -219,54 +245,6 @@ function preferKnown(known: string[]): ServerHostKeyAlgorithm[] {
   const onFile = (algorithm: string) =>
     known.includes(algorithm) || (algorithm.startsWith('rsa-sha2') && known.includes('ssh-rsa'));
   return [...all.filter(onFile), ...all.filter((algorithm) => !onFile(algorithm))];
-}
-
-function loginRefused(target: string, tried: string[], accepted: string[]): HeadwayError {
-  const accepts = accepted.length > 0 ? `; the server accepts ${accepted.join(', ')}` : '';
-  return new HeadwayError(
-    'authentication-failed',
-    `${target} refused the login (tried ${tried.join(', ')}${accepts}). Check the user's name, and that the ` +
-      `public key stands in the user's authorized_keys on the host.`,
-    { details: { tried: tried.join(', '), accepted: accepted.join(', ') } },
-  );
-}
-
-function hint(alias: SshAlias | null): string {
-  if (alias?.proxy == null) return '';
-  return ` The SSH config sends this host through ${alias.proxy}, which Headway cannot do yet: open a tunnel and name its end.`;
-}
-
-/** Turns what the network and ssh2 throw into our errors. */
-function explain(error: unknown, target: string, alias: SshAlias | null): HeadwayError {
-  if (error instanceof HeadwayError) return error;
-  const cause = error instanceof Error ? error : new Error(String(error));
-  const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : '';
-  const level = 'level' in cause && typeof cause.level === 'string' ? cause.level : '';
-  const more = hint(alias);
-  switch (code) {
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-      return new HeadwayError(
-        'host-unknown',
-        `No address is known for the host of ${target}. Check the name, and that the VPN is up.${more}`,
-        { retryable: true, cause },
-      );
-    case 'ECONNREFUSED':
-      return new HeadwayError(
-        'unreachable',
-        `Nothing listens at ${target}. Check the port, and that sshd runs there.${more}`,
-        { retryable: true, cause },
-      );
-    case 'ETIMEDOUT':
-      return new HeadwayError('timeout', `${target} did not answer.${more}`, { retryable: true, cause });
-  }
-  if (level === 'client-timeout') {
-    return new HeadwayError('timeout', `${target} stopped answering.`, { retryable: true, cause });
-  }
-  return new HeadwayError('unreachable', `The connection to ${target} failed: ${cause.message}.${more}`, {
-    retryable: true,
-    cause,
-  });
 }
 
 async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {

@@ -1,8 +1,9 @@
 // The ways to prove who we are to an SSH server, in the order in which they are tried.
 import { readFile } from 'node:fs/promises';
-import ssh2, { type AnyAuthMethod, type ParsedKey } from 'ssh2';
+import type { AnyAuthMethod } from 'ssh2';
 import { HeadwayError } from '../../contract/errors.ts';
 import type { LogHostSettings, SecretRef } from '../../contract/settings.ts';
+import { LockedKey, parseKey } from './locked-key.ts';
 import { expandHome } from './ssh-alias.ts';
 
 export interface LoginDeps {
@@ -16,6 +17,8 @@ export interface LoginDeps {
 export interface LoginAttempt {
   title: string;
   method: AnyAuthMethod;
+  /** To be disposed of when the login is over. */
+  lockedKey?: LockedKey;
 }
 
 /** @throws HeadwayError when a key file or a secret cannot be read, before the server is asked anything. */
@@ -28,8 +31,7 @@ export async function loginAttempts(
   switch (auth.kind) {
     case 'key': {
       const passphrase = auth.passphrase === undefined ? undefined : await deps.secret(auth.passphrase);
-      const key = await readKey(expandHome(auth.file), passphrase);
-      return [{ title: `key ${auth.file}`, method: { type: 'publickey', username, key } }];
+      return [await withKey(username, expandHome(auth.file), passphrase)];
     }
     case 'password': {
       const password = await deps.secret(auth.password);
@@ -53,9 +55,8 @@ export async function loginAttempts(
       }
       for (const file of identityFiles) {
         // A key that is missing or locked is the agent's to offer.
-        const key = await readKey(file, undefined).catch(() => null);
-        if (key !== null)
-          attempts.push({ title: `key ${file}`, method: { type: 'publickey', username, key } });
+        const attempt = await withKey(username, file, undefined).catch(() => null);
+        if (attempt !== null) attempts.push(attempt);
       }
       if (attempts.length === 0) {
         throw new HeadwayError(
@@ -68,7 +69,13 @@ export async function loginAttempts(
   }
 }
 
-async function readKey(file: string, passphrase: string | undefined): Promise<ParsedKey> {
+/** Offers the key of a file; a key that is locked with a passphrase is unlocked in a thread of its own. */
+async function withKey(
+  username: string,
+  file: string,
+  passphrase: string | undefined,
+): Promise<LoginAttempt> {
+  const title = `key ${file}`;
   let text: string;
   try {
     text = await readFile(file, 'utf8');
@@ -76,23 +83,29 @@ async function readKey(file: string, passphrase: string | undefined): Promise<Pa
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new HeadwayError('file-missing', `Cannot read the key file ${file}: ${why}`, { cause });
   }
-  // A key file may hold several keys; ssh2 then returns a list, which its types leave out.
-  const parsed = [ssh2.utils.parseKey(text, passphrase) as ParsedKey | Error | ParsedKey[]].flat()[0];
-  if (parsed === undefined || parsed instanceof Error) {
-    const why = parsed?.message ?? 'it holds no key';
-    if (/no passphrase given/i.test(why)) {
-      throw new HeadwayError(
-        'secret-missing',
-        `The key ${file} is locked with a passphrase. Give the passphrase, or use the agent.`,
-      );
+  const key = parseKey(text);
+  if (!(key instanceof Error)) {
+    if (!key.isPrivateKey()) {
+      throw new HeadwayError('authentication-failed', `${file} is a public key; name the private one.`);
     }
-    if (passphrase !== undefined && /bad passphrase|bad decrypt|integrity check failed/i.test(why)) {
-      throw new HeadwayError('authentication-failed', `The passphrase does not open the key ${file}.`);
-    }
-    throw new HeadwayError('authentication-failed', `Cannot use the key file ${file}: ${why}`);
+    return { title, method: { type: 'publickey', username, key } };
   }
-  if (!parsed.isPrivateKey()) {
-    throw new HeadwayError('authentication-failed', `${file} is a public key; name the private one.`);
+  if (!/no passphrase given/i.test(key.message)) {
+    throw new HeadwayError('authentication-failed', `Cannot use the key file ${file}: ${key.message}`);
   }
-  return parsed;
+  if (passphrase === undefined) {
+    throw new HeadwayError(
+      'secret-missing',
+      `The key ${file} is locked with a passphrase. Give the passphrase, or use the agent.`,
+    );
+  }
+  const lockedKey = await LockedKey.unlock(text, passphrase);
+  if (!(lockedKey instanceof Error)) {
+    return { title, method: { type: 'agent', username, agent: lockedKey }, lockedKey };
+  }
+  const wrong = /bad passphrase|bad decrypt|integrity check failed/i.test(lockedKey.message);
+  const message = wrong
+    ? `The passphrase does not open the key ${file}.`
+    : `Cannot unlock the key file ${file}: ${lockedKey.message}`;
+  throw new HeadwayError('authentication-failed', message);
 }

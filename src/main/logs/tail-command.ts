@@ -17,7 +17,7 @@ export function quote(argument: string): string {
   return `'${argument.replaceAll("'", `'\\''`)}'`;
 }
 
-/** The first line of every script's output: what stands before is a login shell's own greeting. */
+/** The first line of every script's output and of its stderr: what stands before is the login shell's own. */
 export const BEGIN = 'headway:begin';
 
 function remote(script: string, args: (string | number)[]): RemoteScript {
@@ -88,10 +88,15 @@ export function probeInput(input: LogInput): RemoteScript {
 export const exitCode = {
   /** The file is there and cannot be read (sysexits' EX_NOPERM). */
   unreadable: 77,
+  /** The file shrank while it was read (EX_TEMPFAIL). */
+  changed: 75,
   /** There is no such file yet (EX_NOINPUT). */
   missing: 66,
   commandNotFound: 127,
 } as const;
+
+// The path reaches sh in quotes, which keep its tilde from it.
+const EXPAND_HOME = '  case "$path" in "~/"*) path=$HOME/${path#*/} ;; esac';
 
 // Runs `main` with its input's end as the end of everything. The braces make sh read the script to its end before
 // any of it runs: it comes through the very input that is then handed to the watcher.
@@ -167,7 +172,7 @@ drain() {
     [ "$n" -gt 262144 ] && n=262144
     printf 'D %s %s %s\\n' "$inode" "$off" "$n"
     r=$(dd bs="$n" count=1 <&3 2>&1 >&4)
-    case "$r" in 1+0*) ;; *) exit 75 ;; esac
+    case "$r" in 1+0*) ;; *) exit ${exitCode.changed} ;; esac
     off=$((off + n)) quiet=0 idle=0
   done
   [ "$size" -ge "$off" ] && return
@@ -189,8 +194,10 @@ start() {
   wait_for 0
 }
 main() {
+  echo ${BEGIN} >&2
   path=$1 inode=$2 off=$3 context=$4 catchup=$5 poll=$6 visited= idle=0
   echo ${BEGIN}
+${EXPAND_HOME}
   case "$path" in */*) ;; *) path=./$path ;; esac
   dir=\${path%/*}/
   start
@@ -220,6 +227,7 @@ need() {
 // are told apart by having no timestamp.
 const FOLLOW_DOCKER = guarded(`${NEED}
 main() {
+  echo ${BEGIN} >&2
   need docker
   docker inspect --type container --format '{{.Id}}' -- "$1" >/dev/null || exit 1
   echo ${BEGIN}
@@ -232,6 +240,7 @@ main() {
 
 const FOLLOW_JOURNAL = guarded(`${NEED}
 main() {
+  echo ${BEGIN} >&2
   need journalctl
   echo ${BEGIN}
   journalctl -f "$@" &
@@ -242,6 +251,7 @@ main() {
 // A probe answers and ends by itself; its commands must not read what is left of the script.
 const probe = (body: string): string => `${NEED}
 main() {
+  echo ${BEGIN} >&2
   echo ${BEGIN}
 ${body}
 }
@@ -249,6 +259,9 @@ ${body}
 `;
 
 const PROBE_FILE = probe(`
+  path=$1
+${EXPAND_HOME}
+  set -- "$path"
   if ! [ -e "$1" ]; then
     ls -d -- "$1"
     exit ${exitCode.missing}

@@ -221,7 +221,7 @@ export class ConnectionMonitor {
     this.#watch.add(sample);
     this.#cost.add(atMs, sample.cost);
     this.#load.add(atMs, sample.workers);
-    this.#tenants.add(sample, atMs);
+    this.#tenants.add(sample);
     const rows = this.#publish(atMs);
     this.#parts.history.addSamples(
       this.id,

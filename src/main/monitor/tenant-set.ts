@@ -33,14 +33,14 @@ export class TenantSet {
   }
 
   /** Adds a poll. A source reads all that is queued, so a tenant it does not mention has nothing queued. */
-  add(sample: SourceSample, localMs: number): void {
+  add(sample: SourceSample): void {
     const mentioned = new Set<string>();
     for (const tenant of sample.tenants) {
       mentioned.add(tenant.tenantId);
-      this.#tracker(tenant.tenantId).addSample(tenant, sample.databaseTimeMs, localMs);
+      this.#tracker(tenant.tenantId).addSample(tenant, sample.databaseTimeMs);
     }
     for (const [id, tracker] of this.#trackers)
-      if (!mentioned.has(id)) tracker.addSample(nothingQueued(id), sample.databaseTimeMs, localMs);
+      if (!mentioned.has(id)) tracker.addSample(nothingQueued(id), sample.databaseTimeMs);
   }
 
   rows(context: Omit<RowContext, 'nameOf' | 'shares'>): TenantRow[] {

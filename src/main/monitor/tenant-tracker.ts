@@ -82,9 +82,8 @@ export class TenantTracker {
     return this.#latestRunMs;
   }
 
-  addSample(sample: TenantSample, databaseTimeMs: number, localMs: number): void {
+  addSample(sample: TenantSample, databaseTimeMs: number): void {
     this.#window.add(sample, databaseTimeMs);
-    this.#spark.add(localMs, this.#window.view(databaseTimeMs)?.lagMs ?? null);
   }
 
   addTiming(record: TimingRecord, localMs: number): void {
@@ -114,6 +113,7 @@ export class TenantTracker {
     const { nowMs, databaseNowMs, nameOf } = context;
     const view = this.#window.view(databaseNowMs);
     this.#view = view;
+    this.#spark.add(nowMs, view?.lagMs ?? null);
     const status = tenantStatus({
       view,
       windowMs: this.#options.windowMs,
@@ -149,7 +149,7 @@ export class TenantTracker {
       timeToEmpty: view?.timeToEmpty ?? { kind: 'unknown' },
       behind: behind ?? null,
       paused: view?.sample.paused ?? null,
-      spark: [...this.#spark.values],
+      spark: this.#spark.values,
     };
   }
 

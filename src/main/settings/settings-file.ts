@@ -18,7 +18,7 @@ export interface SettingsListener {
 }
 
 const emptyFile = `// Settings of Headway. Comments are kept when Headway changes this file.\n{\n  "version": 1\n}\n`;
-export const defaultSettings = (): Settings => settingsSchema.parse({ version: 1 });
+const defaultSettings = (): Settings => settingsSchema.parse({ version: 1 });
 
 /** Editors write in several steps; a file is read this long after it was last seen to change. */
 const SETTLE_MS = 150;

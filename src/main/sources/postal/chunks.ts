@@ -1,8 +1,4 @@
-import { TENANTS_PER_STATEMENT } from './sql.ts';
-
-/** `all` in parts that one statement can ask about. */
-export function* chunks<T>(all: readonly T[]): Generator<T[]> {
-  for (let from = 0; from < all.length; from += TENANTS_PER_STATEMENT) {
-    yield all.slice(from, from + TENANTS_PER_STATEMENT);
-  }
+/** `all` in parts of at most `size`, so that no statement grows with the number of tenants. */
+export function* chunks<T>(all: readonly T[], size: number): Generator<T[]> {
+  for (let from = 0; from < all.length; from += size) yield all.slice(from, from + size);
 }

@@ -31,7 +31,7 @@ export class MessageDatabases {
   /** Looks which message databases exist and may be read; databases come, go and are granted. */
   async find(session: MysqlSession, serverIds: readonly number[], signal: AbortSignal): Promise<Set<number>> {
     const tables = new Map<string, number>();
-    for (const chunk of chunks(serverIds)) {
+    for (const chunk of chunks(serverIds, sql.TENANTS_PER_STATEMENT)) {
       const names = chunk.map((id) => this.nameOf(id));
       const found = await session.rows(rows.databaseRow, sql.messageTables(names), signal);
       for (const { database_name: name } of found) tables.set(name, (tables.get(name) ?? 0) + 1);
@@ -58,8 +58,9 @@ export class MessageDatabases {
     signal: AbortSignal,
   ): Promise<Map<number, MessageTotals>> {
     const readable = this.#readable ?? (await this.find(session, serverIds, signal));
+    const askable = serverIds.filter((id) => readable.has(id));
     const totals = new Map<number, MessageTotals>();
-    for (const chunk of chunks(serverIds.filter((id) => readable.has(id)))) {
+    for (const chunk of chunks(askable, sql.TENANTS_PER_STATEMENT)) {
       for (const row of await this.#read(session, chunk, signal)) {
         totals.set(row.server_id, this.#monotone(row));
       }

@@ -12,6 +12,8 @@ export interface QueueRows {
   heads: Map<number, QueuedMessageRow[]>;
   tails: Map<number, QueuedMessageRow[]>;
   estimates: Map<number, number>;
+  /** A head of this many rows may not be the whole queue. */
+  headLimit: number;
 }
 
 /** Heads of all `owners`; of those with more than a head also the newest rows and the optimiser's estimate. */
@@ -24,19 +26,21 @@ export async function readQueues(
   const heads = new Map<number, QueuedMessageRow[]>();
   const tails = new Map<number, QueuedMessageRow[]>();
   const estimates = new Map<number, number>();
-  for (const chunk of chunks(owners)) {
-    group(heads, await session.rows(rows.queuedMessageRow, sql.heads(index, chunk), signal));
+  const headLimit = sql.headLimit(owners.length);
+  for (const chunk of chunks(owners, sql.QUEUES_PER_STATEMENT)) {
+    group(heads, await session.rows(rows.queuedMessageRow, sql.heads(index, chunk, headLimit), signal));
   }
-  const long = owners.filter((id) => (heads.get(id)?.length ?? 0) >= sql.HEAD_LIMIT);
-  for (const chunk of chunks(long)) {
-    group(tails, await session.rows(rows.queuedMessageRow, sql.tails(index, chunk), signal));
+  const long = owners.filter((id) => (heads.get(id)?.length ?? 0) >= headLimit);
+  const tailLimit = sql.tailLimit(long.length);
+  for (const chunk of chunks(long, sql.QUEUES_PER_STATEMENT)) {
+    group(tails, await session.rows(rows.queuedMessageRow, sql.tails(index, chunk, tailLimit), signal));
     for (const line of await session.rows(rows.explainRow, sql.rowEstimates(index, chunk), signal)) {
       // EXPLAIN numbers the parts of a UNION from 1, in their order.
       const id = line.id === null ? undefined : chunk[line.id - 1];
       if (id !== undefined && line.rows !== null) estimates.set(id, line.rows);
     }
   }
-  return { heads, tails, estimates };
+  return { heads, tails, estimates, headLimit };
 }
 
 /** One server's part, with the poll's time known. */
@@ -47,7 +51,7 @@ export function queueRead(serverId: number, read: QueueRows, nowMs: number): Que
     tenantId: String(serverId),
     head,
     tail: judged(read.tails.get(serverId)),
-    more: head.length >= sql.HEAD_LIMIT,
+    more: head.length >= read.headLimit,
     estimatedRows: read.estimates.get(serverId) ?? null,
   };
 }

@@ -3,12 +3,20 @@
 import { escape } from 'mysql2';
 import { quoteName } from '../mysql-errors.ts';
 
-/** Rows of a tenant's head: 200 are judged one by one, and the next tells that there are more. */
-export const HEAD_LIMIT = 201;
-/** Newest rows of a tenant with more than a head: they tell what the rows between are like. */
-export const TAIL_LIMIT = 50;
-/** Tenants per statement: 100 heads are 20,000 rows and about 50 ms, well inside the statement's time limit. */
+/** Rows read of one poll's heads at most, shared among the tenants that have rows: 100 of them get 200 each. */
+const HEAD_ROWS = { inAll: 20_100, most: 201, least: 20 };
+/** The same for tails: the newest rows of tenants with more than a head. */
+const TAIL_ROWS = { inAll: 5000, most: 50, least: 10 };
+/** Tenants whose rows one statement asks for: 5,000 rows, far inside the statement's time limit and one turn of the loop. */
+export const QUEUES_PER_STATEMENT = 25;
+/** Tenants that other statements ask about. */
 export const TENANTS_PER_STATEMENT = 100;
+
+/** How many rows a head, or a tail, has when `tenants` share them. A head as long as this may not be the whole queue. */
+export const headLimit = (tenants: number): number => share(HEAD_ROWS, tenants);
+export const tailLimit = (tenants: number): number => share(TAIL_ROWS, tenants);
+const share = ({ inAll, most, least }: typeof HEAD_ROWS, tenants: number): number =>
+  Math.max(least, Math.min(most, Math.floor(inAll / Math.max(1, tenants))));
 
 /** The columns needed, by table. The first two tables are indispensable. */
 export const NEEDED_COLUMNS = {
@@ -80,13 +88,13 @@ export const owners = (index: string): string => `
     FROM queued_messages FORCE INDEX FOR GROUP BY (${quoteName(index)})
    GROUP BY server_id`;
 
-/** The oldest rows of each tenant. Walks: the index on server_id, 201 entries a tenant, each with its row. */
-export const heads = (index: string, serverIds: readonly number[]): string =>
-  rowsOfEach(index, serverIds, `ORDER BY id LIMIT ${HEAD_LIMIT}`);
+/** The oldest rows of each tenant. Walks: the index on server_id, `limit` entries a tenant, each with its row. */
+export const heads = (index: string, serverIds: readonly number[], limit: number): string =>
+  rowsOfEach(index, serverIds, `ORDER BY id LIMIT ${limit}`);
 
-/** The newest rows of each tenant. Walks: the index on server_id backwards, 50 entries a tenant, each with its row. */
-export const tails = (index: string, serverIds: readonly number[]): string =>
-  rowsOfEach(index, serverIds, `ORDER BY id DESC LIMIT ${TAIL_LIMIT}`);
+/** The newest rows of each tenant. Walks: the index on server_id backwards, `limit` entries a tenant, each with its row. */
+export const tails = (index: string, serverIds: readonly number[], limit: number): string =>
+  rowsOfEach(index, serverIds, `ORDER BY id DESC LIMIT ${limit}`);
 
 // Bracketed, so that each LIMIT is its own; forced, so that no plan walks the primary key past other tenants' rows.
 const rowsOfEach = (index: string, serverIds: readonly number[], order: string): string =>

@@ -26,7 +26,7 @@ export function workersSample(rows: Iterable<QueuedRow>, moment: Moment, signs: 
 }
 
 /** The thread that owns a lock: `host:H pid:P thread:T`, without the mark of a leading claim. */
-export function threadOf(lockedBy: string): string {
+function threadOf(lockedBy: string): string {
   return lockedBy.replace(/ [0-9a-f]{16}$/, '');
 }
 

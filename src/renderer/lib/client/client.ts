@@ -12,16 +12,16 @@ import type { HostMessage } from '../../../contract/protocol.ts';
 import { systemTimers, type ClientTimers, type ConnectTransport } from './client-transport.ts';
 import { Link, type LinkState } from './link.ts';
 
-export interface CallOptions {
+interface CallOptions {
   signal?: AbortSignal;
   /** 30 s unless given. */
   timeoutMs?: number;
 }
 
 /** `interrupted`: what was shown last may be old; a fresh snapshot is on its way. */
-export type SubscriptionStatus = 'pending' | 'live' | 'interrupted';
+type SubscriptionStatus = 'pending' | 'live' | 'interrupted';
 
-export interface SubscriptionHandlers<S extends StreamName> {
+interface SubscriptionHandlers<S extends StreamName> {
   /** The whole, at the start and again after each interruption. */
   snapshot(snapshot: Snapshot<S>): void;
   delta(delta: Delta<S>): void;

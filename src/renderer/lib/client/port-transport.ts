@@ -25,8 +25,8 @@ interface PortLike {
 }
 
 /** Asks the preload script for a port; it answers with `headway-port` and the port. */
-export const PORT_REQUEST = 'headway-port-request';
-export const PORT_ANSWER = 'headway-port';
+const PORT_REQUEST = 'headway-port-request';
+const PORT_ANSWER = 'headway-port';
 
 /** A line over a message port, in Electron; one JSON text a message, as over a WebSocket. */
 export function portTransport(window: PortWindow): ConnectTransport {

@@ -23,7 +23,7 @@ export class TestBackend implements Backend {
 
   subscribe: Backend['subscribe'] = (stream, params, listener) => {
     // Kept by name; feed() brings only what belongs to that name.
-    const entry: Open = { stream, params, listener: listener as unknown as StreamListener<StreamName> };
+    const entry: Open = { stream, params, listener };
     this.open.push(entry);
     return () => void this.open.splice(this.open.indexOf(entry), 1);
   };
