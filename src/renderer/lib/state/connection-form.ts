@@ -238,7 +238,7 @@ export function readFields(
   const parsed = connectionSettingsSchema.safeParse(draft);
   const problems: Record<string, string> = {};
   for (const issue of parsed.error?.issues ?? []) problems[issue.path.join('.')] ??= wordsFor(issue);
-  if (takenIds.includes(id)) problems['id'] = 'another connection has this id';
+  if (takenIds.includes(id)) problems['id'] = 'Another connection has this id';
   const connection = parsed.success && Object.keys(problems).length === 0 ? parsed.data : null;
   return { connection, secrets: vault.secrets, problems };
 }
@@ -335,14 +335,14 @@ const filled = (texts: Record<string, string>): Record<string, string> =>
 function wordsFor(issue: z.core.$ZodIssue): string {
   switch (issue.code) {
     case 'too_small':
-      if (issue.origin === 'string') return 'is needed';
-      return issue.origin === 'array' ? 'at least one is needed' : `at least ${issue.minimum}`;
+      if (issue.origin === 'string') return 'Needed';
+      return issue.origin === 'array' ? 'At least one is needed' : `At least ${issue.minimum}`;
     case 'too_big':
-      return issue.origin === 'string' ? `at most ${issue.maximum} characters` : `at most ${issue.maximum}`;
+      return issue.origin === 'string' ? `At most ${issue.maximum} characters` : `At most ${issue.maximum}`;
     case 'invalid_type':
-      return issue.expected === 'number' || issue.expected === 'int' ? 'a number is needed' : 'is needed';
+      return issue.expected === 'number' || issue.expected === 'int' ? 'A number is needed' : 'Needed';
     case 'invalid_union':
-      return 'is needed';
+      return 'Needed';
     default:
       return issue.message;
   }
