@@ -41,7 +41,7 @@ export class Connections {
   restart(connection: ConnectionSettings): Promise<void> {
     this.#changing = this.#changing.then(async () => {
       await this.#stop(connection.id);
-      this.#start(this.#create(connection), JSON.stringify(connection));
+      this.#start(this.#create(connection), fingerprintOf(connection));
     });
     return this.#changing;
   }
@@ -78,11 +78,11 @@ export class Connections {
     for (const [id, { madeFrom }] of this.#running) {
       if (madeFrom === null) continue;
       const connection = wanted.get(id);
-      if (connection === undefined || JSON.stringify(connection) !== madeFrom) await this.#stop(id);
+      if (connection === undefined || fingerprintOf(connection) !== madeFrom) await this.#stop(id);
       if (connection === undefined) this.#removed(id);
     }
     for (const [id, connection] of wanted) {
-      if (!this.#running.has(id)) this.#start(this.#create(connection), JSON.stringify(connection));
+      if (!this.#running.has(id)) this.#start(this.#create(connection), fingerprintOf(connection));
     }
     this.#changed();
   }
@@ -106,4 +106,9 @@ export class Connections {
   #changed(): void {
     this.#listeners.emit(this.summaries());
   }
+}
+
+/** What a connection is made from, as text. Alert rules are looked up at every poll: they need no new start. */
+function fingerprintOf(connection: ConnectionSettings): string {
+  return JSON.stringify({ ...connection, alerts: null });
 }
