@@ -50,6 +50,7 @@ export class LogsState {
   #nextStats: LogStats | null = null;
   #nextWaiting = 0;
   #paints = 0;
+  #scaledRows = 0;
   readonly #unsubscribe: () => void;
   readonly #paint = (): void => this.#publish();
 
@@ -93,7 +94,7 @@ export class LogsState {
     this.#book.setTest((line) => this.filter.matches(line));
     this.#nextWaiting = this.#countShown(this.#incoming);
     this.waiting = this.following ? 0 : this.#nextWaiting;
-    this.#paints = 0;
+    this.#scaledRows = 0;
     this.#show();
   }
 
@@ -192,8 +193,12 @@ export class LogsState {
     this.histogram = this.#book.histogram();
     const { first, last, size } = this.#book;
     this.range = first === undefined || last === undefined ? null : { lines: size, first, last };
-    if (this.#paints % SCALE_EVERY_PAINTS === 0) this.scaleMs = this.#book.scaleMs();
     this.#paints += 1;
+    // A log that has grown to twice its rows is another log.
+    if (this.#paints < SCALE_EVERY_PAINTS && this.rows.length < this.#scaledRows * 2) return;
+    this.scaleMs = this.#book.scaleMs();
+    this.#scaledRows = this.rows.length;
+    this.#paints = 0;
   }
 
   [Symbol.dispose](): void {
