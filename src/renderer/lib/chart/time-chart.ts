@@ -86,6 +86,7 @@ export class TimeChart {
   readonly #canvas: HTMLCanvasElement;
   readonly #chart: Chart<'line', Point[]>;
   #data: ChartData;
+  #look = NaN;
   #drag: { fromX: number; toX: number } | null = null;
   /** Resolved colours; a new look at the theme with every update. */
   readonly #colors = new Map<string, string>();
@@ -99,9 +100,11 @@ export class TimeChart {
     this.#listenForCursor(events);
   }
 
-  update(data: ChartData): void {
-    const onlyCursor = sameButCursor(this.#data, data);
+  /** `look` is any number that changes with the theme. */
+  update(data: ChartData, look: number): void {
+    const onlyCursor = look === this.#look && sameButCursor(this.#data, data);
     this.#data = data;
+    this.#look = look;
     if (onlyCursor) {
       this.#chart.draw();
       return;
