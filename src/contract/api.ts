@@ -181,7 +181,7 @@ export type MethodHandlers = {
 export type StreamHandlers = {
   [S in StreamName]: (
     params: StreamParams<S>,
-    sink: { emit(delta: Delta<S>): void; fail(error: unknown): void },
+    sink: { emit: (delta: Delta<S>) => void; fail: (error: unknown) => void },
     signal: AbortSignal,
   ) => Promise<Snapshot<S>>;
 };

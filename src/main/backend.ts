@@ -3,6 +3,7 @@ import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import packageJson from '../../package.json' with { type: 'json' };
 import type { MethodHandlers, StreamHandlers } from '../contract/api.ts';
+import { toWireError } from '../contract/errors.ts';
 import { THIS_COMPUTER, type ConnectionSettings } from '../contract/settings.ts';
 import { changedRules, shippedRules } from '../core/alert-rules.ts';
 import type { AlertEvent, AlertRule, Severity } from '../core/alert.ts';
@@ -20,7 +21,8 @@ import { LogTail } from './logs/log-tail.ts';
 import { DEFAULT_SSH_CONFIG } from './logs/ssh-alias.ts';
 import type { SshDeps } from './logs/ssh-connection.ts';
 import { systemClock } from './monitor/clock.ts';
-import { ConnectionMonitor, type MonitorOptions, type MonitorParts } from './monitor/connection-monitor.ts';
+import { ConnectionMonitor } from './monitor/connection-monitor.ts';
+import type { MonitorOptions, MonitorParts } from './monitor/monitor-parts.ts';
 import { Notices } from './notices.ts';
 import { ensureDataDirectory } from './settings/data-directory.ts';
 import { FileSecrets } from './settings/file-secrets.ts';
@@ -62,13 +64,15 @@ export async function createBackend(options: BackendOptions): Promise<Backend> {
   await using stack = new AsyncDisposableStack();
   await ensureDataDirectory(dataDirectory);
   const notices = new Notices();
+  let started = false;
   const secrets = options.secrets ?? new FileSecrets(at('secrets.json'));
   const origin = options.settings ?? { kind: 'file', path: at('settings.json') };
   const settings = stack.use(
     await openSettings(origin, {
       changed: () => {
         notices.clear('settings');
-        void connections.apply(settings.current.connections);
+        // What changes before the start is read at the start.
+        if (started) void connections.apply(settings.current.connections);
       },
       refused: (error) => refused(error.message),
     }),
@@ -123,8 +127,9 @@ export async function createBackend(options: BackendOptions): Promise<Backend> {
     agentSocket: process.env['SSH_AUTH_SOCK'],
     secret: (ref) => resolveSecret(ref, 'a log host', { environment: process.env, store: secrets }),
   };
-  const monitorOf = (connection: ConnectionSettings): ConnectionMonitor =>
-    new ConnectionMonitor(monitorOptions(connection), {
+  const monitorOf = (connection: ConnectionSettings): ConnectionMonitor => {
+    notices.clear(`connection:${connection.id}`);
+    return new ConnectionMonitor(monitorOptions(connection), {
       ...monitorParts(connection.id),
       source: openSource(connection, secrets),
       inputs: (listener) =>
@@ -132,9 +137,20 @@ export async function createBackend(options: BackendOptions): Promise<Backend> {
           (host) => new LogTail(host, listener, { ...sshDeps, now: systemClock.now, random: Math.random }),
         ),
     });
-  const connections = new Connections(monitorOf, (id) => alerts.removeConnection(id, systemClock.now()));
-  stack.defer(() => connections.stop());
+  };
   const engine = settings.current.thisComputer.enabled ? stack.use(new EngineHost(dataDirectory)) : null;
+  const connections = new Connections(
+    monitorOf,
+    (id) => alerts.removeConnection(id, systemClock.now()),
+    ({ id, name }, error) =>
+      notices.raise({
+        id: `connection:${id}`,
+        severity: 'critical',
+        text: `${name} is not watched: ${toWireError(error).message} Save it again, or start Headway again.`,
+      }),
+  );
+  // Stopped before the engine, or its end would be taken for an outage.
+  stack.defer(() => connections.stop());
 
   const services: Services = {
     info: {
@@ -164,6 +180,7 @@ export async function createBackend(options: BackendOptions): Promise<Backend> {
     methods: methodHandlers(services),
     streams: streamHandlers(services),
     async start() {
+      started = true;
       if (engine !== null) {
         await engine.start();
         connections.add(thisComputer(engine, monitorParts(THIS_COMPUTER)));

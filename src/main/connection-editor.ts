@@ -37,14 +37,18 @@ export class ConnectionEditor {
     if (stray !== undefined)
       throw new HeadwayError('settings-invalid', `The connection does not name a secret "${stray}".`);
     for (const [key, value] of Object.entries(secrets)) await this.#secrets.set(key, value);
-    const before = this.#find(connection.id);
-    await this.#settings.update((settings) => ({
-      ...settings,
-      connections: settings.connections.some((known) => known.id === connection.id)
-        ? settings.connections.map((known) => (known.id === connection.id ? connection : known))
-        : [...settings.connections, connection],
-    }));
-    await this.#forget(storedKeys(before).filter((key) => !named.has(key)));
+    const before = storedKeys(this.#find(connection.id));
+    try {
+      await this.#settings.update((settings) => ({
+        ...settings,
+        connections: settings.connections.some((known) => known.id === connection.id)
+          ? settings.connections.map((known) => (known.id === connection.id ? connection : known))
+          : [...settings.connections, connection],
+      }));
+    } finally {
+      // After a refusal the new keys are those that nothing names.
+      await this.#forget([...before, ...Object.keys(secrets)]);
+    }
   }
 
   async remove(id: string): Promise<void> {

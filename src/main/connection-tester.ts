@@ -47,6 +47,7 @@ export class ConnectionTester {
 
   async #run(...[connection, secrets, report, signal]: Parameters<TestPart>): Promise<void> {
     for (const [index, part] of this.#parts.entries()) {
+      if (signal.aborted) return;
       try {
         await part(connection, secrets, report, signal);
       } catch (error) {

@@ -16,33 +16,50 @@ interface Running {
 export class Connections {
   readonly #create: (settings: ConnectionSettings) => ConnectionMonitor;
   readonly #removed: (id: string) => void;
+  readonly #failed: (connection: ConnectionSettings, error: unknown) => void;
   readonly #running = new Map<string, Running>();
   readonly #listeners = new Listeners<ConnectionSummary[]>();
   #changing: Promise<void> = Promise.resolve();
+  #stopped = false;
 
-  /** `removed` is told of a connection that settings no longer name. */
-  constructor(create: (settings: ConnectionSettings) => ConnectionMonitor, removed: (id: string) => void) {
+  /**
+   * `removed` is told of a connection that settings no longer name, `failed` of one that could not be started or
+   * stopped: it does not run, and the others do.
+   */
+  constructor(
+    create: (settings: ConnectionSettings) => ConnectionMonitor,
+    removed: (id: string) => void,
+    failed: (connection: ConnectionSettings, error: unknown) => void,
+  ) {
     this.#create = create;
     this.#removed = removed;
+    this.#failed = failed;
   }
 
   /** Adds a connection that settings do not name (This computer). */
   add(monitor: ConnectionMonitor): void {
-    this.#start(monitor, null);
+    if (!this.#stopped) this.#start(monitor, null);
   }
 
   /** Brings what runs in step with `settings`; changes are made one after another. */
   apply(settings: readonly ConnectionSettings[]): Promise<void> {
-    this.#changing = this.#changing.then(() => this.#apply(settings));
-    return this.#changing;
+    return this.#inTurn(() => this.#apply(settings));
   }
 
-  /** Starts a connection anew, as after a change that its settings do not show. */
+  /** Starts a connection that runs anew, as after a change that its settings do not show. */
   restart(connection: ConnectionSettings): Promise<void> {
-    this.#changing = this.#changing.then(async () => {
-      await this.#stop(connection.id);
-      this.#start(this.#create(connection), fingerprintOf(connection));
+    return this.#inTurn(async () => {
+      if (this.#running.has(connection.id)) await this.#replace(connection);
     });
+  }
+
+  /** Whether it runs with just these settings, so that `apply` would leave it alone. */
+  runs(connection: ConnectionSettings): boolean {
+    return this.#running.get(connection.id)?.madeFrom === textOf(connection);
+  }
+
+  /** Resolves when every change so far has been made. */
+  settled(): Promise<void> {
     return this.#changing;
   }
 
@@ -67,24 +84,50 @@ export class Connections {
     return this.summaries();
   }
 
-  /** Stops everything. Idempotent. */
+  /** Stops everything; nothing is started after it. Idempotent. */
   async stop(): Promise<void> {
+    this.#stopped = true;
     await this.#changing;
-    await Promise.all([...this.#running.keys()].map((id) => this.#stop(id)));
+    const running = [...this.#running.values()];
+    this.#running.clear();
+    await Promise.all(running.map(stop));
+  }
+
+  #inTurn(change: () => Promise<void>): Promise<void> {
+    const done = this.#changing.then(() => (this.#stopped ? undefined : change()));
+    this.#changing = done.catch(() => undefined);
+    return done;
   }
 
   async #apply(settings: readonly ConnectionSettings[]): Promise<void> {
-    const wanted = new Map(settings.map((connection) => [connection.id, connection]));
-    for (const [id, { madeFrom }] of this.#running) {
-      if (madeFrom === null) continue;
-      const connection = wanted.get(id);
-      if (connection === undefined || fingerprintOf(connection) !== madeFrom) await this.#stop(id);
-      if (connection === undefined) this.#removed(id);
-    }
-    for (const [id, connection] of wanted) {
-      if (!this.#running.has(id)) this.#start(this.#create(connection), fingerprintOf(connection));
-    }
+    const wanted = new Set(settings.map(({ id }) => id));
+    const gone = [...this.#running].filter(([id, { madeFrom }]) => madeFrom !== null && !wanted.has(id));
+    const changed = settings.filter((connection) => !this.#isBuiltIn(connection.id) && !this.runs(connection));
+    // All at the same time: one that is slow to stop must not hold up the others.
+    await Promise.all([
+      ...gone.map(([id, running]) => this.#remove(id, running)),
+      ...changed.map((connection) => this.#replace(connection)),
+    ]);
     this.#changed();
+  }
+
+  async #remove(id: string, running: Running): Promise<void> {
+    // Whatever becomes of its end, settings do not name it any more.
+    this.#running.delete(id);
+    await stop(running);
+    this.#removed(id);
+  }
+
+  /** Keeps its place in the list, and stays there while the old one ends: it has not gone. */
+  async #replace(connection: ConnectionSettings): Promise<void> {
+    const running = this.#running.get(connection.id);
+    try {
+      if (running !== undefined) await stop(running);
+      this.#start(this.#create(connection), textOf(connection));
+    } catch (error) {
+      this.#running.delete(connection.id);
+      this.#failed(connection, error);
+    }
   }
 
   #start(monitor: ConnectionMonitor, madeFrom: string | null): void {
@@ -95,12 +138,8 @@ export class Connections {
     this.#changed();
   }
 
-  async #stop(id: string): Promise<void> {
-    const running = this.#running.get(id);
-    if (running === undefined) return;
-    this.#running.delete(id);
-    running.unfollow.abort();
-    await running.monitor.stop();
+  #isBuiltIn(id: string): boolean {
+    return this.#running.get(id)?.madeFrom === null;
   }
 
   #changed(): void {
@@ -108,7 +147,12 @@ export class Connections {
   }
 }
 
-/** What a connection is made from, as text. Alert rules are looked up at every poll: they need no new start. */
-function fingerprintOf(connection: ConnectionSettings): string {
+async function stop({ monitor, unfollow }: Running): Promise<void> {
+  unfollow.abort();
+  await monitor.stop();
+}
+
+/** What a monitor is made from. Its alert rules are not: they are read at every poll. */
+function textOf(connection: ConnectionSettings): string {
   return JSON.stringify({ ...connection, alerts: null });
 }

@@ -36,13 +36,17 @@ export function methodHandlers(services: Services): MethodHandlers {
     'app.info': () => Promise.resolve(services.info),
     'connections.get': ({ id }) => Promise.resolve(editor.get(id)),
     'connections.save': async ({ connection, secrets }) => {
-      await editor.save(connection, secrets);
       // A new secret alone leaves the settings as they were: what runs must look it up again.
-      if (Object.keys(secrets).length > 0) await connections.restart(connection);
+      const secretAlone = Object.keys(secrets).length > 0 && connections.runs(connection);
+      await editor.save(connection, secrets);
+      if (secretAlone) await connections.restart(connection);
+      // The caller opens it next.
+      await connections.settled();
       return { id: connection.id };
     },
     'connections.remove': async ({ id }) => {
       await editor.remove(id);
+      await connections.settled();
       return nothing;
     },
     'hostKeys.accept': async ({ host, port, fingerprint }) => {
@@ -82,7 +86,7 @@ export function streamHandlers(services: Services): StreamHandlers {
     tenant: ({ connectionId, tenantId }, sink, signal) => {
       const monitor = connections.get(connectionId);
       monitor.onStop(() => sink.fail(removed(connectionId)), signal);
-      return Promise.resolve(monitor.followTenant(tenantId, sink.emit, signal));
+      return Promise.resolve(monitor.followTenant(tenantId, sink, signal));
     },
     logs: ({ connectionId }, sink, signal) => {
       const monitor = connections.get(connectionId);

@@ -1,7 +1,8 @@
 // The built-in connection: the local engine with its rehearsal, watched like any other system.
 import { THIS_COMPUTER, type RuleOverrides } from '../contract/settings.ts';
 import type { EngineHost } from './engine/engine-host.ts';
-import { ConnectionMonitor, type Input, type MonitorParts } from './monitor/connection-monitor.ts';
+import { ConnectionMonitor } from './monitor/connection-monitor.ts';
+import type { Input, MonitorParts } from './monitor/monitor-parts.ts';
 import type { LogListener } from './logs/log-events.ts';
 import { LocalEngineSource } from './sources/local-engine/local-engine-source.ts';
 

@@ -22,6 +22,8 @@ export async function serve(options: ServeOptions): Promise<void> {
   const windowDirectory = join(import.meta.dirname, '..', '..', '..', 'out', 'renderer');
   if (!existsSync(join(windowDirectory, 'index.html')))
     throw new HeadwayError('not-found', 'The window is not built yet. Run `npm run build`, or `npm start`.');
+  // From the beginning, so that a signal during the start ends in good order too.
+  const stopped = stopSignal();
   const logger = createLogger();
   const dataDirectory = dataDirectoryOf(options);
   await using stack = new AsyncDisposableStack();
@@ -40,7 +42,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   console.log(`Headway is at ${face.url}`);
   console.log('The token signs in one browser, once. Ctrl-C stops.');
   if (options.open) openBrowser(face.url);
-  await stopSignal();
+  await stopped;
 }
 
 /** On the port asked for; without one on the usual port, or on a free one where that is taken. */
@@ -70,13 +72,9 @@ async function stopSignal(): Promise<void> {
 /** Opens the system's browser where there is one; the URL is printed in any case. */
 function openBrowser(url: string): void {
   if (process.platform === 'linux' && !process.env['DISPLAY'] && !process.env['WAYLAND_DISPLAY']) return;
-  const [command, ...args] =
-    process.platform === 'darwin'
-      ? ['open', url]
-      : process.platform === 'win32'
-        ? ['cmd', '/c', 'start', '', url]
-        : ['xdg-open', url];
-  const child = spawn(command ?? '', args, { stdio: 'ignore', detached: true });
+  const opener = { darwin: ['open'], win32: ['cmd', '/c', 'start', ''] }[process.platform as string];
+  const [command = 'xdg-open', ...args] = opener ?? [];
+  const child = spawn(command, [...args, url], { stdio: 'ignore', detached: true });
   child.on('error', () => console.log('No browser could be opened; open the address above.'));
   child.unref();
 }

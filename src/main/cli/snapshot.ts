@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { toWireError, type WireError } from '../../contract/errors.ts';
 import type { ConnectionSettings } from '../../contract/settings.ts';
+import type { Count } from '../../core/count.ts';
 import { formatCount, formatDuration } from '../../core/duration.ts';
 import type { SourceSample, TenantInfo, TenantSample } from '../../core/sample.ts';
 import { openSource } from '../connection-source.ts';
@@ -11,7 +12,10 @@ import { dataDirectoryOf, readSettings, type ConfigurationOptions } from './conf
 
 const TIMEOUT_MS = 30_000;
 
-/** One connection's answer. Times are ISO 8601 in UTC, ages in ms, `lagMs` is 0 when nothing is ready. */
+/**
+ * One connection's answer. Times are ISO 8601 in UTC, ages in ms. `lagMs` is 0 when certainly nothing is ready, null
+ * when it could not be measured.
+ */
 interface ConnectionSnapshot {
   id: string;
   name: string;
@@ -27,7 +31,7 @@ interface ConnectionSnapshot {
 interface TenantSnapshot extends Pick<TenantSample, 'ready' | 'delayed' | 'running' | 'stale'> {
   id: string;
   name: string;
-  lagMs: number;
+  lagMs: number | null;
   lagBound: 'exact' | 'at-least';
   ageMs: number | null;
   arrivalsTotal: number | null;
@@ -87,7 +91,7 @@ function tenantSnapshots(tenants: TenantInfo[], sample: SourceSample): TenantSna
       return {
         id: tenant.tenantId,
         name: names.get(tenant.tenantId) ?? tenant.tenantId,
-        lagMs: oldestReady === null ? 0 : since(oldestReady.readyAtMs),
+        lagMs: oldestReady !== null ? since(oldestReady.readyAtMs) : isNone(ready) ? 0 : null,
         lagBound: oldestReady?.bound ?? 'exact',
         ageMs: oldestReady === null ? null : since(oldestReady.createdAtMs),
         ready,
@@ -98,8 +102,10 @@ function tenantSnapshots(tenants: TenantInfo[], sample: SourceSample): TenantSna
         attemptsTotal,
       };
     })
-    .sort((a, b) => b.lagMs - a.lagMs);
+    .sort((a, b) => (b.lagMs ?? -1) - (a.lagMs ?? -1));
 }
+
+const isNone = ({ value, kind }: Count): boolean => value === 0 && kind === 'exact';
 
 function print(answer: ConnectionSnapshot): void {
   if (answer.error !== null) {
@@ -111,7 +117,9 @@ function print(answer: ConnectionSnapshot): void {
   const header = ['SERVER', 'LAG', 'READY', 'RUN', 'DELAYED', 'STALE'];
   const rows = answer.tenants.map((tenant) => [
     `${tenant.name} ${tenant.id}`,
-    `${tenant.lagBound === 'at-least' ? '>= ' : ''}${formatDuration(tenant.lagMs)}`,
+    tenant.lagMs === null
+      ? 'not measured'
+      : `${tenant.lagBound === 'at-least' ? '>= ' : ''}${formatDuration(tenant.lagMs)}`,
     ...[tenant.ready, tenant.running, tenant.delayed, tenant.stale].map(formatCount),
   ]);
   const widths = header.map((title, column) =>

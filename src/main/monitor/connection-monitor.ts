@@ -11,17 +11,16 @@ import type {
   TenantRow,
 } from '../../contract/live.ts';
 import { allowedLagMs } from '../../core/alert-rules.ts';
-import type { AlertRule, Severity } from '../../core/alert.ts';
+import type { AlertRule } from '../../core/alert.ts';
 import type { SourceSample, TenantInfo } from '../../core/sample.ts';
 import { TenantTiming } from '../../core/tenant-timing.ts';
 import { WorkerWatch } from '../../core/worker-watch.ts';
-import type { HistoryStore } from '../history/history-store.ts';
-import type { LogListener, ParsedLine } from '../logs/log-events.ts';
-import type { Probe, Source } from '../sources/source.ts';
-import type { Clock } from './clock.ts';
+import type { ParsedLine } from '../logs/log-events.ts';
+import type { Probe } from '../sources/source.ts';
 import { LagSampler } from './lag-sampler.ts';
 import { Listeners } from './listeners.ts';
 import { LogFeed } from './log-feed.ts';
+import type { Input, MonitorOptions, MonitorParts } from './monitor-parts.ts';
 import { connectionObservations, tenantObservations, type Observation } from './observations.ts';
 import { OverviewFeed } from './overview-feed.ts';
 import { groupOf, overviewTotals } from './overview-totals.ts';
@@ -29,58 +28,11 @@ import { TenantSet } from './tenant-set.ts';
 import { WatchCost } from './watch-cost.ts';
 import { WorkerLoad } from './worker-load.ts';
 
-export interface MonitorOptions {
-  id: string;
-  name: string;
-  kind: ConnectionSummary['kind'];
-  environment: ConnectionSummary['environment'];
-  safety: ConnectionSummary['safety'];
-  pollMs: number;
-  budgetMs: number;
-  timeoutMs: number;
-  /** The sliding window that statuses are judged over. */
-  windowMs: number;
-  timingWindowMs: number;
-  sparkBucketMs: number;
-  /** Tenants, by id or name, that are watched end to end. */
-  canaryTenants: readonly string[];
-}
-
-/** Something beside the source that runs while the monitor does: a log tail. */
-export interface Input {
-  start(): void;
-  stop(): Promise<void>;
-}
-
-/** Where observations go; the alert service. */
-export interface AlertSink {
-  evaluate(
-    connection: { id: string; name: string },
-    rules: readonly AlertRule[],
-    observations: readonly Observation[],
-    nowMs: number,
-    inhibited: boolean,
-  ): void;
-  standing(connectionId: string): { firing: number; worst: Severity | null };
-}
-
-export interface MonitorParts {
-  source: Source;
-  /** The log tails, told where their lines go. */
-  inputs: (listener: LogListener) => Input[];
-  history: HistoryStore;
-  alerts: AlertSink;
-  /** The rules in force now. */
-  rules: () => readonly AlertRule[];
-  clock: Clock;
-  random: () => number;
-}
-
 type TenantSnapshot = Snapshot<'tenant'>;
 
 const HOUR_MS = 3_600_000;
-/** While nothing is polled, ages and alerts still move this often. */
-const IDLE_TICK_MS = 1_000;
+/** While nothing comes in, ages, alerts and rates still move this often. */
+const TICK_MS = 1_000;
 
 export class ConnectionMonitor {
   readonly id: string;
@@ -105,7 +57,7 @@ export class ConnectionMonitor {
   #sampledAtMs: number | null = null;
   #summaryText = '';
   #late = 0;
-  #idling: Promise<void> | null = null;
+  #ticking: Promise<void> | null = null;
 
   constructor(options: MonitorOptions, parts: MonitorParts) {
     this.id = options.id;
@@ -135,16 +87,18 @@ export class ConnectionMonitor {
     this.#feed = new OverviewFeed(this.#head([]));
   }
 
+  /** A second call does nothing, nor does one after `stop()`. */
   start(): void {
+    if (this.#stopped.signal.aborted || this.#ticking !== null) return;
     this.#sampler.start();
     for (const input of this.#inputs) input.start();
-    this.#idling ??= this.#idle();
+    this.#ticking = this.#tick();
   }
 
   /** Ends polls and tails and tells followers. Idempotent; safe before `start()`. */
   async stop(): Promise<void> {
     this.#stopped.abort();
-    await Promise.all([this.#sampler.stop(), ...this.#inputs.map((input) => input.stop()), this.#idling]);
+    await Promise.all([this.#sampler.stop(), ...this.#inputs.map((input) => input.stop()), this.#ticking]);
   }
 
   summary(): ConnectionSummary {
@@ -169,25 +123,30 @@ export class ConnectionMonitor {
     this.#summaries.add(listener, signal);
   }
 
-  /** Called once when the monitor stops, unless `signal` aborts before. */
+  /** Called once when the monitor stops (at once when it has), unless `signal` aborts before. */
   onStop(listener: () => void, signal: AbortSignal): void {
-    this.#stopped.signal.addEventListener('abort', listener, { once: true, signal });
+    if (this.#stopped.signal.aborted) listener();
+    else this.#stopped.signal.addEventListener('abort', listener, { once: true, signal });
   }
 
   followOverview(listener: (delta: OverviewDelta) => void, signal: AbortSignal): Overview {
     return this.#feed.follow(listener, signal);
   }
 
-  /** Throws `not-found` for a tenant that the source does not name. */
-  followTenant(id: string, listener: (tenant: TenantSnapshot) => void, signal: AbortSignal): TenantSnapshot {
+  /** Throws `not-found` for a tenant that the source does not name, and fails with it when it is named no more. */
+  followTenant(
+    id: string,
+    sink: { emit(tenant: TenantSnapshot): void; fail(error: HeadwayError): void },
+    signal: AbortSignal,
+  ): TenantSnapshot {
+    const absent = () =>
+      new HeadwayError('not-found', `${this.#options.name} has no tenant "${id}".`, { retryable: true });
     const now = this.#tenant(id);
-    if (now === null)
-      throw new HeadwayError('not-found', `${this.#options.name} has no tenant "${id}".`, {
-        retryable: true,
-      });
+    if (now === null) throw absent();
     this.#ticks.add(() => {
       const next = this.#tenant(id);
-      if (next !== null) listener(next);
+      if (next === null) sink.fail(absent());
+      else sink.emit(next);
     }, signal);
     return now;
   }
@@ -244,10 +203,11 @@ export class ConnectionMonitor {
 
   #stateChanged(state: ConnectionState): void {
     const { history, clock } = this.#parts;
-    const was = this.#state.kind;
+    const wasTroubled = 'error' in this.#state;
     this.#state = state;
     if (state.kind === 'live') history.closeGap(this.id, clock.now());
-    else if ('error' in state && was !== state.kind)
+    // One gap from the last sample on, though its reason may change meanwhile: the first one began it.
+    else if ('error' in state && !wasTroubled)
       history.openGap(this.id, this.#sampledAtMs ?? clock.now(), state.error.message);
     // Live is told just before its first sample; publishing now would call what is about to come missing.
     if (state.kind === 'live') this.#tellSummary();
@@ -261,7 +221,7 @@ export class ConnectionMonitor {
     if (records.length === 0) return;
     for (const record of records) {
       this.#hour.add(record, nowMs);
-      this.#tenants.get(record.tenantId)?.addTiming(record, nowMs);
+      this.#tenants.addTiming(record, nowMs);
     }
     this.#parts.history.addTimings(this.id, nowMs, records);
   }
@@ -360,14 +320,14 @@ export class ConnectionMonitor {
     this.#summaries.emit(summary);
   }
 
-  async #idle(): Promise<void> {
+  async #tick(): Promise<void> {
     const { clock } = this.#parts;
     const { signal } = this.#stopped;
-    while (!signal.aborted) {
-      await clock.sleep(IDLE_TICK_MS, signal);
-      const idleMs = clock.now() - (this.#sampledAtMs ?? 0);
-      if (!signal.aborted && this.#state.kind !== 'live' && idleMs >= IDLE_TICK_MS)
-        this.#publish(clock.now());
+    for (;;) {
+      await clock.sleep(TICK_MS, signal);
+      if (signal.aborted) return;
+      this.logs.tick(clock.now());
+      if (this.#state.kind !== 'live') this.#publish(clock.now());
     }
   }
 }

@@ -49,6 +49,8 @@ export class LagSampler {
   readonly #stopping = new AbortController();
   #running: Promise<void> | null = null;
   #pollMs: number;
+  /** Since the last sample. */
+  #failures = 0;
   #troubleSinceMs: number | null = null;
 
   constructor(
@@ -70,7 +72,7 @@ export class LagSampler {
     return this.#pollMs;
   }
 
-  /** Begins to poll; a second call does nothing. */
+  /** Begins to poll; a second call does nothing, nor does one after `stop()`. */
   start(): void {
     this.#running ??= this.#run();
   }
@@ -82,21 +84,21 @@ export class LagSampler {
     await this.#source[Symbol.asyncDispose]();
   }
 
-  get #stopped(): boolean {
+  /** A call, so that the compiler does not take the answer for what it was before the last await. */
+  #isStopped(): boolean {
     return this.#stopping.signal.aborted;
   }
 
   async #run(): Promise<void> {
+    if (this.#isStopped()) return;
     this.#listener.state({ kind: 'connecting', sinceMs: this.#clock.now() });
-    let retries = 0;
-    while (!this.#stopped) {
+    while (!this.#isStopped()) {
       try {
         await this.#connect();
-        retries = 0;
         await this.#poll();
       } catch (error) {
-        if (this.#stopped) return;
-        await this.#pause(error, retries++);
+        if (this.#isStopped()) return;
+        await this.#pause(error);
       }
     }
   }
@@ -109,37 +111,39 @@ export class LagSampler {
   async #poll(): Promise<void> {
     let tenantsAtMs = this.#clock.now();
     let live = false;
-    while (!this.#stopped) {
+    while (!this.#isStopped()) {
       const beganMs = this.#clock.now();
       if (beganMs - tenantsAtMs >= TENANTS_EVERY_MS) {
         this.#listener.tenants(await this.#limited((signal) => this.#source.tenants(signal)));
         tenantsAtMs = beganMs;
       }
       const sample = await this.#limited((signal) => this.#source.snapshot(signal));
-      if (this.#stopped) return;
       if (!live) {
         live = true;
+        // Not before a sample: a system that lets us in and then fails each poll is backed off from like any other.
+        this.#failures = 0;
         this.#troubleSinceMs = null;
         this.#listener.state({ kind: 'live', sinceMs: this.#clock.now() });
       }
       this.#listener.sample(sample, this.#clock.now());
       this.#adapt(sample.cost.durationMs);
-      await this.#clock.sleep(beganMs + this.#pollMs - this.#clock.now(), this.#stopping.signal);
+      // Never longer than the interval: a clock that was set back meanwhile must not stop the polls for an hour.
+      const leftMs = beganMs + this.#pollMs - this.#clock.now();
+      await this.#clock.sleep(Math.max(0, Math.min(leftMs, this.#pollMs)), this.#stopping.signal);
     }
   }
 
   /** Doubles the interval over budget; returns to the configured one when polls are cheap again. */
   #adapt(durationMs: number): void {
     const { pollMs, budgetMs } = this.#options;
-    if (durationMs > budgetMs) this.#pollMs = Math.min(this.#pollMs * 2, MAX_POLL_MS);
+    if (durationMs > budgetMs) this.#pollMs = Math.max(pollMs, Math.min(this.#pollMs * 2, MAX_POLL_MS));
     else if (durationMs < budgetMs / 2) this.#pollMs = Math.max(this.#pollMs / 2, pollMs);
   }
 
-  async #pause(error: unknown, retries: number): Promise<void> {
+  async #pause(error: unknown): Promise<void> {
     const wire = toWireError(error);
     const failed = needsSomebody.has(wire.code) || wire.code === 'internal';
-    const ceilingMs = Math.min(FIRST_RETRY_MS * 2 ** retries, MAX_RETRY_MS);
-    const waitMs = failed ? FAILED_RETRY_MS : ceilingMs * (0.5 + this.#random() / 2);
+    const waitMs = failed ? FAILED_RETRY_MS : this.#backOffMs(wire.code);
     const nowMs = this.#clock.now();
     this.#troubleSinceMs ??= nowMs;
     const sinceMs = this.#troubleSinceMs;
@@ -151,14 +155,28 @@ export class LagSampler {
     await this.#clock.sleep(waitMs, this.#stopping.signal);
   }
 
+  /** Grows with each failure. A poll that was stopped for its cost is not asked for again before it is due. */
+  #backOffMs(code: ErrorCode): number {
+    const ceilingMs = Math.min(FIRST_RETRY_MS * 2 ** this.#failures++, MAX_RETRY_MS);
+    const backOffMs = ceilingMs * (0.5 + this.#random() / 2);
+    if (code !== 'budget-exceeded') return backOffMs;
+    this.#adapt(Infinity);
+    return Math.max(backOffMs, this.#pollMs);
+  }
+
   /** A call to the source, ended by `stop()` and by the timeout. */
   async #limited<T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const { timeoutMs } = this.#options;
     const timeout = AbortSignal.timeout(timeoutMs);
+    const { signal } = this.#stopping;
     try {
-      return await call(AbortSignal.any([this.#stopping.signal, timeout]));
+      const answer = await call(AbortSignal.any([signal, timeout]));
+      // A source that answers all the same comes too late.
+      signal.throwIfAborted();
+      return answer;
     } catch (error) {
-      if (timeout.aborted && !(error instanceof HeadwayError))
+      const explained = error instanceof HeadwayError && error.code !== 'cancelled';
+      if (timeout.aborted && !explained)
         throw new HeadwayError('timeout', `No answer within ${timeoutMs / 1000} s.`, {
           retryable: true,
           cause: error,

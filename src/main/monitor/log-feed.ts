@@ -14,6 +14,7 @@ export class LogFeed {
   #seq = 0;
   #malformed = 0;
   #dropped = 0;
+  #toldPerS = 0;
 
   add(source: string, lines: ParsedLine[], nowMs: number): void {
     const placed = lines.map(({ malformedTiming, ...line }): LogLine => {
@@ -25,7 +26,13 @@ export class LogFeed {
     // Trimmed in one go when well over, because removing from the front costs the whole ring.
     if (this.#ring.length > RING_LINES * 1.25) this.#ring.splice(0, this.#ring.length - RING_LINES);
     this.#arrivals.push({ atMs: nowMs, count: lines.length });
-    this.#listeners.emit({ lines: placed, stats: this.stats(nowMs) });
+    this.#tell(placed, this.stats(nowMs));
+  }
+
+  /** Tells a rate that has fallen: lines that stop coming say nothing by themselves. */
+  tick(nowMs: number): void {
+    const stats = this.stats(nowMs);
+    if (stats.linesPerS !== this.#toldPerS) this.#tell([], stats);
   }
 
   stats(nowMs: number): LogStats {
@@ -43,5 +50,10 @@ export class LogFeed {
   follow(listener: (tail: LogTail) => void, nowMs: number, signal: AbortSignal): LogTail {
     this.#listeners.add(listener, signal);
     return { lines: this.#ring.slice(-SNAPSHOT_LINES), stats: this.stats(nowMs) };
+  }
+
+  #tell(lines: LogLine[], stats: LogStats): void {
+    this.#toldPerS = stats.linesPerS;
+    this.#listeners.emit({ lines, stats });
   }
 }

@@ -1,6 +1,7 @@
 // What the alert rules see of a connection after each poll: one value per metric and scope.
 import type { AlertScope, Metric } from '../../core/alert.ts';
 import type { TenantRow } from '../../contract/live.ts';
+import type { TenantView } from '../../core/tenant-window.ts';
 import type { TenantTracker } from './tenant-tracker.ts';
 
 /** `value` null: the metric exists but was not measured now. Missing data is never zero. */
@@ -28,21 +29,28 @@ export function tenantObservations(
     cause: why,
   });
   const { slowestStage: slowest } = tracker.timingFigures(nowMs);
-  const oldestRunningAtMs = view?.sample.oldestRunningAtMs ?? null;
   const observations = [
     at('lag', row.lagMs),
     at('depth', row.ready.value),
     at('staleLocks', row.stale.value, null),
-    at('stalled', flag(row.status === 'stalled')),
-    at('stuck', flag(row.status === 'stuck'), null),
-    at('runningFor', oldestRunningAtMs === null || view === null ? 0 : view.atMs - oldestRunningAtMs, null),
+    at('runningFor', view === null ? null : runningForMs(view), null),
   ];
+  // A window that is not full proves neither; a 0 would end an alert that a gap only interrupted.
+  if (row.status !== 'warming-up') {
+    observations.push(at('stalled', flag(row.status === 'stalled')));
+    observations.push(at('stuck', flag(row.status === 'stuck'), null));
+  }
   // Rules on logs stay silent for a tenant without logs: there is nothing missing, there never was any.
   if (row.errorRate !== null) observations.push(at('errorRate', row.errorRate, null));
   if (slowest !== null) observations.push(at('stageP95', slowest.p95Ms, `stage ${slowest.stage}`));
   if (canary)
     observations.push(at('canary', row.lagMs === null ? null : row.lagMs + (tracker.latestRunMs ?? 0)));
   return observations;
+}
+
+/** Age of the oldest start among what runs, ms; 0 while nothing runs. A worker's clock may be ahead. */
+function runningForMs({ atMs, sample }: TenantView): number {
+  return sample.oldestRunningAtMs === null ? 0 : Math.max(0, atMs - sample.oldestRunningAtMs);
 }
 
 export interface ConnectionFigures {

@@ -5,11 +5,17 @@ import { fairShares, type FairShare } from '../../core/fair-share.ts';
 import type { SourceSample, TenantInfo, TenantSample } from '../../core/sample.ts';
 import { sumTallies } from '../../core/sum-tallies.ts';
 import { NET_WINDOWS_MS, timeToEmpty, type TimeToEmpty } from '../../core/time-to-empty.ts';
+import type { TimingRecord } from '../../core/timing.ts';
 import { TenantTracker, type RowContext, type TrackerOptions } from './tenant-tracker.ts';
+
+/** So many ids that only a log names are remembered; a log can name any number. */
+const MAX_STRANGERS = 1_000;
 
 export class TenantSet {
   readonly #options: TrackerOptions;
   readonly #trackers = new Map<string, TenantTracker>();
+  /** Known from the log alone: a log may be read before the database can be asked for names. */
+  readonly #strangers = new Map<string, TenantTracker>();
 
   constructor(options: TrackerOptions) {
     this.#options = options;
@@ -30,6 +36,19 @@ export class TenantSet {
       if (known === undefined) this.#add(info);
       else known.info = info;
     }
+    this.#strangers.clear();
+  }
+
+  /** Adds a finished attempt that the log tells of. That alone makes nobody a tenant. */
+  addTiming(record: TimingRecord, nowMs: number): void {
+    const { tenantId } = record;
+    let tracker = this.#trackers.get(tenantId) ?? this.#strangers.get(tenantId);
+    if (tracker === undefined) {
+      if (this.#strangers.size >= MAX_STRANGERS) return;
+      tracker = new TenantTracker({ id: tenantId, name: tenantId, detail: '' }, this.#options);
+      this.#strangers.set(tenantId, tracker);
+    }
+    tracker.addTiming(record, nowMs);
   }
 
   /** Adds a poll. A source reads all that is queued, so a tenant it does not mention has nothing queued. */
@@ -90,7 +109,9 @@ export class TenantSet {
   #add(info: TenantInfo): TenantTracker {
     // The golden ratio spreads any number of tenants evenly.
     const phase = (this.#trackers.size * 0.618034) % 1;
-    const tracker = new TenantTracker(info, this.#options, phase);
+    const tracker = this.#strangers.get(info.id) ?? new TenantTracker(info, this.#options, phase);
+    tracker.info = info;
+    this.#strangers.delete(info.id);
     this.#trackers.set(info.id, tracker);
     return tracker;
   }

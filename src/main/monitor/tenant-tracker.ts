@@ -2,7 +2,7 @@
 import type { TenantRow } from '../../contract/live.ts';
 import type { Severity } from '../../core/alert.ts';
 import { causeOfLateness, type Cause, type CauseFacts } from '../../core/cause.ts';
-import { zero } from '../../core/count.ts';
+import type { Count } from '../../core/count.ts';
 import type { TenantInfo, TenantSample } from '../../core/sample.ts';
 import type { TenantStatus } from '../../core/status.ts';
 import { tenantStatus } from '../../core/tenant-status.ts';
@@ -43,6 +43,8 @@ export interface TimingFigures {
 }
 
 const FIGURES_FOR_MS = 5_000;
+/** Without data there may be any number: missing data is never zero. */
+const unknown: Count = { value: 0, kind: 'at-least' };
 /** Not parts of the system's own work. */
 const notStages: ReadonlySet<string> = new Set(['wait', 'total', 'other']);
 
@@ -137,10 +139,10 @@ export class TenantTracker {
       lagBound: view?.lagBound ?? 'exact',
       ageMs: view?.ageMs ?? null,
       trend: view?.trend ?? null,
-      ready: view?.sample.ready ?? zero,
-      delayed: view?.sample.delayed ?? zero,
-      running: view?.sample.running ?? zero,
-      stale: view?.sample.stale ?? zero,
+      ready: view?.sample.ready ?? unknown,
+      delayed: view?.sample.delayed ?? unknown,
+      running: view?.sample.running ?? unknown,
+      stale: view?.sample.stale ?? unknown,
       arrivalsPerS: view?.arrivalsPerS ?? null,
       attemptsPerS: view?.attemptsPerS ?? null,
       ratesApproximate: view?.ratesApproximate ?? false,

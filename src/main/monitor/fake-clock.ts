@@ -1,0 +1,65 @@
+// Time that moves only when a test says so.
+import { setImmediate as turn } from 'node:timers/promises';
+import type { Clock } from './clock.ts';
+
+interface Sleeper {
+  dueMs: number;
+  wake: () => void;
+}
+
+export class FakeClock implements Clock {
+  #nowMs: number;
+  readonly #sleepers = new Set<Sleeper>();
+
+  constructor(nowMs = 1_700_000_000_000) {
+    this.#nowMs = nowMs;
+  }
+
+  now = (): number => this.#nowMs;
+
+  /** How many wait for time to pass: 0 once everything is stopped. */
+  get sleepers(): number {
+    return this.#sleepers.size;
+  }
+
+  sleep(ms: number, signal: AbortSignal): Promise<void> {
+    if (ms < 0 || Number.isNaN(ms)) throw new Error(`a sleep of ${ms} ms`);
+    if (signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const sleeper: Sleeper = {
+        dueMs: this.#nowMs + ms,
+        wake: () => {
+          this.#sleepers.delete(sleeper);
+          signal.removeEventListener('abort', sleeper.wake);
+          resolve();
+        },
+      };
+      this.#sleepers.add(sleeper);
+      signal.addEventListener('abort', sleeper.wake, { once: true });
+    });
+  }
+
+  /** Lets everything happen that is due within `ms`, each at its time. */
+  async advance(ms: number): Promise<void> {
+    const untilMs = this.#nowMs + ms;
+    for (;;) {
+      await settled();
+      const next = [...this.#sleepers].sort((a, b) => a.dueMs - b.dueMs)[0];
+      if (next === undefined || next.dueMs > untilMs) break;
+      this.#nowMs = Math.max(this.#nowMs, next.dueMs);
+      next.wake();
+    }
+    this.#nowMs = untilMs;
+    await settled();
+  }
+
+  /** Sets the clock without waking anybody, as a correction of the system's time does. */
+  set(nowMs: number): void {
+    this.#nowMs = nowMs;
+  }
+}
+
+/** Promises that wait for nothing but each other have come to rest. */
+export async function settled(): Promise<void> {
+  for (let turns = 0; turns < 3; turns++) await turn();
+}
