@@ -52,6 +52,7 @@ export class LogsState {
   #nextStats: LogStats | null = null;
   #nextWaiting = 0;
   #paints = 0;
+  #scaledRows = 0;
   readonly #unsubscribe: () => void;
   readonly #paint = (): void => this.#publish();
   readonly #summarise = (): void => {
@@ -98,7 +99,7 @@ export class LogsState {
     this.#book.setTest((line) => this.filter.matches(line));
     this.#nextWaiting = this.#countShown(this.#incoming);
     this.waiting = this.following ? 0 : this.#nextWaiting;
-    this.#paints = 0;
+    this.#scaledRows = 0;
     this.#show();
   }
 
@@ -196,7 +197,11 @@ export class LogsState {
     this.rows = [...this.#book.rows];
     const { first, last, size } = this.#book;
     this.range = first === undefined || last === undefined ? null : { lines: size, first, last };
-    if (this.#paints % SCALE_EVERY_PAINTS === 0) this.scaleMs = this.#book.scaleMs();
+    // A log that has grown to twice its rows is another log.
+    if (this.#paints % SCALE_EVERY_PAINTS === 0 || this.rows.length >= this.#scaledRows * 2) {
+      this.scaleMs = this.#book.scaleMs();
+      this.#scaledRows = this.rows.length;
+    }
     if (this.#paints === 0) this.#summarise();
     else if (this.#paints % SUMMARY_EVERY_PAINTS === 0) this.#painter.request(this.#summarise);
     this.#paints += 1;
