@@ -16,7 +16,7 @@ interface Running {
 export class Connections {
   readonly #create: (settings: ConnectionSettings) => ConnectionMonitor;
   readonly #removed: (id: string) => void;
-  readonly #failed: (connection: ConnectionSettings, error: unknown) => void;
+  readonly #failed: (id: string, error: unknown) => void;
   readonly #running = new Map<string, Running>();
   readonly #listeners = new Listeners<ConnectionSummary[]>();
   #changing: Promise<void> = Promise.resolve();
@@ -29,7 +29,7 @@ export class Connections {
   constructor(
     create: (settings: ConnectionSettings) => ConnectionMonitor,
     removed: (id: string) => void,
-    failed: (connection: ConnectionSettings, error: unknown) => void,
+    failed: (id: string, error: unknown) => void,
   ) {
     this.#create = create;
     this.#removed = removed;
@@ -112,9 +112,12 @@ export class Connections {
   }
 
   async #remove(id: string, running: Running): Promise<void> {
-    // Whatever becomes of its end, settings do not name it any more.
     this.#running.delete(id);
-    await stop(running);
+    try {
+      await stop(running);
+    } catch (error) {
+      this.#failed(id, error);
+    }
     this.#removed(id);
   }
 
@@ -126,7 +129,7 @@ export class Connections {
       this.#start(this.#create(connection), textOf(connection));
     } catch (error) {
       this.#running.delete(connection.id);
-      this.#failed(connection, error);
+      this.#failed(connection.id, error);
     }
   }
 
