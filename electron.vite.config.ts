@@ -9,12 +9,13 @@ export default defineConfig({
   main: {
     build: {
       outDir: 'out/main',
-      rollupOptions: {
+      rolldownOptions: {
         // Worker threads are entries of their own: their parents start them by file name.
         input: {
           index: at('src/main/index.ts'),
           'history-worker': at('src/main/history/history-worker.ts'),
           'engine-worker': at('src/main/engine/engine-worker.ts'),
+          'locked-key-worker': at('src/main/logs/locked-key-worker.ts'),
         },
         output: { format: 'es', entryFileNames: '[name].js' },
       },
@@ -23,7 +24,7 @@ export default defineConfig({
   preload: {
     build: {
       outDir: 'out/preload',
-      rollupOptions: {
+      rolldownOptions: {
         input: { index: at('src/preload/index.ts') },
         // A sandboxed preload script must be CommonJS.
         output: { format: 'cjs', entryFileNames: '[name].cjs' },
@@ -33,6 +34,6 @@ export default defineConfig({
   renderer: {
     root: at('src/renderer'),
     plugins: [svelte()],
-    build: { outDir: at('out/renderer'), rollupOptions: { input: at('src/renderer/index.html') } },
+    build: { outDir: at('out/renderer'), rolldownOptions: { input: at('src/renderer/index.html') } },
   },
 });

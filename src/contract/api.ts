@@ -88,11 +88,11 @@ export const methods = {
     output: z.array(alertRuleSchema),
     errors: ['not-found'],
   }),
-  /** Change a shipped rule for every connection, in settings. */
+  /** Change a rule of one connection, in settings; other connections keep theirs. */
   'rules.change': method({
-    input: z.strictObject({ rule: metricSchema, change: ruleOverrideSchema }),
+    input: z.strictObject({ connectionId: z.string(), rule: metricSchema, change: ruleOverrideSchema }),
     output: nothing,
-    errors: ['settings-invalid', 'storage-failed'],
+    errors: ['not-found', 'settings-invalid', 'storage-failed'],
   }),
   'rehearsal.set': method({ input: rehearsalSwitchesSchema, output: rehearsalSchema, errors: ['not-found'] }),
   'rehearsal.burst': method({ input: nothing, output: nothing, errors: ['not-found'] }),
@@ -181,7 +181,7 @@ export type MethodHandlers = {
 export type StreamHandlers = {
   [S in StreamName]: (
     params: StreamParams<S>,
-    sink: { emit(delta: Delta<S>): void; fail(error: unknown): void },
+    sink: { emit: (delta: Delta<S>) => void; fail: (error: unknown) => void },
     signal: AbortSignal,
   ) => Promise<Snapshot<S>>;
 };

@@ -108,7 +108,9 @@ export const settingsSchema = z
     /** Changes to the shipped alert rules for every connection. */
     alerts: ruleOverridesSchema.default({}),
     /** The local engine and its rehearsal. */
-    thisComputer: z.strictObject({ enabled: z.boolean().default(true) }).default({ enabled: true }),
+    thisComputer: z
+      .strictObject({ enabled: z.boolean().default(true), alerts: ruleOverridesSchema.default({}) })
+      .default({ enabled: true, alerts: {} }),
     history: z
       .strictObject({ budgetMegabytes: z.number().min(16).default(1024) })
       .default({ budgetMegabytes: 1024 }),

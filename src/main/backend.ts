@@ -102,10 +102,12 @@ export async function createBackend(options: BackendOptions): Promise<Backend> {
   });
 
   const rulesOf = (connectionId: string): AlertRule[] => {
-    const everywhere = settings.current.alerts;
-    if (connectionId === THIS_COMPUTER) return changedRules(shippedRules(), rehearsalRules, everywhere);
-    const own = settings.current.connections.find(({ id }) => id === connectionId)?.alerts ?? {};
-    return changedRules(shippedRules(), everywhere, own);
+    const { alerts: everywhere, thisComputer: local, connections: known } = settings.current;
+    const layers =
+      connectionId === THIS_COMPUTER
+        ? [rehearsalRules, local.alerts]
+        : [everywhere, known.find(({ id }) => id === connectionId)?.alerts ?? {}];
+    return changedRules(shippedRules(), ...layers);
   };
   const monitorParts = (connectionId: string): Omit<MonitorParts, 'source' | 'inputs'> => ({
     history,

@@ -4,6 +4,7 @@ import {
   THIS_COMPUTER,
   type ConnectionSettings,
   type RuleOverride,
+  type RuleOverrides,
   type SecretRef,
 } from '../contract/settings.ts';
 import type { Metric } from '../core/alert.ts';
@@ -59,11 +60,22 @@ export class ConnectionEditor {
     await this.#forget(storedKeys(connection));
   }
 
-  /** Changes a shipped alert rule for every connection. */
-  async changeRule(rule: Metric, change: RuleOverride): Promise<void> {
+  /** Changes an alert rule of one connection. */
+  async changeRule(id: string, rule: Metric, change: RuleOverride): Promise<void> {
+    const changed = (alerts: RuleOverrides): RuleOverrides => ({
+      ...alerts,
+      [rule]: { ...alerts[rule], ...change },
+    });
+    if (id !== THIS_COMPUTER) this.get(id);
     await this.#settings.update((settings) => ({
       ...settings,
-      alerts: { ...settings.alerts, [rule]: { ...settings.alerts[rule], ...change } },
+      ...(id === THIS_COMPUTER
+        ? { thisComputer: { ...settings.thisComputer, alerts: changed(settings.thisComputer.alerts) } }
+        : {
+            connections: settings.connections.map((known) =>
+              known.id === id ? { ...known, alerts: changed(known.alerts) } : known,
+            ),
+          }),
     }));
   }
 

@@ -62,8 +62,8 @@ export function methodHandlers(services: Services): MethodHandlers {
       connections.get(connectionId);
       return Promise.resolve(services.rulesOf(connectionId));
     },
-    'rules.change': async ({ rule, change }) => {
-      await editor.changeRule(rule, change);
+    'rules.change': async ({ connectionId, rule, change }) => {
+      await editor.changeRule(connectionId, rule, change);
       return nothing;
     },
     'rehearsal.set': (switches) => engineOf(services).setRehearsal(switches),

@@ -195,6 +195,26 @@ describe('a log file', () => {
     expect(listener.texts('gap')).toEqual([expect.stringContaining('was rotated away')]);
   });
 
+  it('marks a gap when a file between the old one and the present one was compressed', async () => {
+    write(100);
+    const listener = new RecordingListener();
+    await using tail = await tailOf(sshd, listener, { kind: 'file', path: file });
+    tail.start();
+    await listener.untilNumber(100);
+    await sshd.stop();
+    await listener.untilState('reconnecting');
+    renameSync(file, `${file}.2`);
+    await sleep(20);
+    write(50);
+    renameSync(file, `${file}.1.gz`);
+    await sleep(20);
+    write(20);
+    await sshd.start();
+    await listener.untilNumber(170);
+    expect(listener.numbers).toEqual([...range(1, 100), ...range(151, 170)]);
+    expect(listener.texts('gap')).toHaveLength(1);
+  });
+
   it('says why it cannot be read, and disturbs no other input', async () => {
     write(1);
     const listener = new RecordingListener();

@@ -72,13 +72,9 @@ async function stopSignal(): Promise<void> {
 /** Opens the system's browser where there is one; the URL is printed in any case. */
 function openBrowser(url: string): void {
   if (process.platform === 'linux' && !process.env['DISPLAY'] && !process.env['WAYLAND_DISPLAY']) return;
-  const [command, ...args] =
-    process.platform === 'darwin'
-      ? ['open', url]
-      : process.platform === 'win32'
-        ? ['cmd', '/c', 'start', '', url]
-        : ['xdg-open', url];
-  const child = spawn(command ?? '', args, { stdio: 'ignore', detached: true });
+  const opener = { darwin: ['open'], win32: ['cmd', '/c', 'start', ''] }[process.platform as string];
+  const [command = 'xdg-open', ...args] = opener ?? [];
+  const child = spawn(command, [...args, url], { stdio: 'ignore', detached: true });
   child.on('error', () => console.log('No browser could be opened; open the address above.'));
   child.unref();
 }

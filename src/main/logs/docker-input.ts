@@ -42,7 +42,8 @@ export class DockerInput implements InputReader {
     this.#complaint = '';
     this.#known = new Map();
     for (const { raw } of this.#remembered) this.#known.set(raw, (this.#known.get(raw) ?? 0) + 1);
-    const since = this.#remembered[0]?.stamp;
+    // Stamps may run back, so the oldest one is not always the first.
+    const since = this.#remembered.map(({ stamp }) => stamp).sort()[0];
     return followDocker(this.#container, since === undefined ? { tail: FIRST_LINES } : { since });
   }
 

@@ -25,7 +25,7 @@ function remote(script: string, args: (string | number)[]): RemoteScript {
 }
 
 /** Where to go on in a file: `offset` bytes of the file with this inode are known. */
-export interface FilePosition {
+interface FilePosition {
   inode: string;
   offset: number;
 }
@@ -118,7 +118,8 @@ const guarded = (functions: string): string => `${functions}
 // its name is by now. `dd` with one block reads exactly the bytes announced and moves the shared file position.
 // A rotated file is left only when its successor has bytes and it was quiet for a second: writers keep the old file
 // open until they are told to reopen it. Among names like `log.1` and `log-20260109`, the successor is the next
-// younger one, so that several rotations in one absence are walked through in order. After 40 looks in vain there is
+// younger one, so that several rotations in one absence are walked through in order; one that was compressed since
+// cannot be read and counts as lost. `command` keeps a failed `exec` from ending the shell. After 40 looks in vain there is
 // one look a second, which costs the host four times less.
 const FOLLOW_FILE = guarded(`
 LC_ALL=C; export LC_ALL; unset TIME_STYLE LS_BLOCK_SIZE BLOCK_SIZE BLOCKSIZE
@@ -136,8 +137,11 @@ successor() {
   { ls -1tri -- "$path" "$path"[.-][0-9]* 2>/dev/null; echo "end $path"; } | {
     found=
     while read -r i n; do
-      case "$n" in *.gz|*.bz2|*.xz|*.zst) continue ;; esac
       if [ "$i" = "$inode" ]; then found=1; continue; fi
+      case "$n" in *.gz|*.bz2|*.xz|*.zst)
+        [ "$found" ] && printf 'L %s\\n' "$inode" >&4
+        continue ;;
+      esac
       case "$visited " in *" $i "*) continue ;; esac
       if [ "$found" ] || [ "$i" = end ]; then printf '%s\\n' "$n"; break; fi
     done
@@ -149,7 +153,7 @@ open() {
     if [ -f "$1" ]; then echo "cannot read $1: permission denied"; else echo "$1 is not a file"; fi >&2
     exit ${exitCode.unreadable}
   fi
-  exec 3<"$1"
+  { command exec 3<"$1"; } 2>/dev/null || return 1
   look /dev/fd/3
   inode=$seen off=$2 quiet=0 visited="$visited $seen"
   if [ "$off" = tail ]; then

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 export interface Clock {
   /** Epoch ms, local clock. */
-  now(): number;
+  now: () => number;
   /** Resolves after `ms`; returns early (and quietly) when `signal` aborts. */
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 }

@@ -323,7 +323,7 @@ export class ConnectionMonitor {
   async #tick(): Promise<void> {
     const { clock } = this.#parts;
     const { signal } = this.#stopped;
-    while (!signal.aborted) {
+    for (;;) {
       await clock.sleep(TICK_MS, signal);
       if (signal.aborted) return;
       this.logs.tick(clock.now());

@@ -84,19 +84,20 @@ export class LagSampler {
     await this.#source[Symbol.asyncDispose]();
   }
 
-  get #stopped(): boolean {
+  /** A call, so that the compiler does not take the answer for what it was before the last await. */
+  #isStopped(): boolean {
     return this.#stopping.signal.aborted;
   }
 
   async #run(): Promise<void> {
-    if (this.#stopped) return;
+    if (this.#isStopped()) return;
     this.#listener.state({ kind: 'connecting', sinceMs: this.#clock.now() });
-    while (!this.#stopped) {
+    while (!this.#isStopped()) {
       try {
         await this.#connect();
         await this.#poll();
       } catch (error) {
-        if (this.#stopped) return;
+        if (this.#isStopped()) return;
         await this.#pause(error);
       }
     }
@@ -110,7 +111,7 @@ export class LagSampler {
   async #poll(): Promise<void> {
     let tenantsAtMs = this.#clock.now();
     let live = false;
-    while (!this.#stopped) {
+    while (!this.#isStopped()) {
       const beganMs = this.#clock.now();
       if (beganMs - tenantsAtMs >= TENANTS_EVERY_MS) {
         this.#listener.tenants(await this.#limited((signal) => this.#source.tenants(signal)));

@@ -4,7 +4,7 @@ const known = ['load', 'inspect', 'dkim', 'deliver', 'other'];
 /** The name of a colour in theme.css. */
 export function stageColor(stage: string): string {
   const at = known.indexOf(stage);
-  if (stage === 'other') return '--series-6';
+  if (stage === 'other' || stage === 'total') return '--series-6';
   if (at >= 0) return `--series-${at + 1}`;
   let hash = 0;
   for (const character of stage) hash = (hash * 31 + (character.codePointAt(0) ?? 0)) >>> 0;

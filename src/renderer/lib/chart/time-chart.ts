@@ -16,6 +16,10 @@ import {
   type Plugin,
 } from 'chart.js';
 import type { HistoryMark } from '../../../contract/history.ts';
+import { hatch, line, translucent } from './draw.ts';
+import { durationDecades } from './duration-step.ts';
+import { isAlone, pointsOf } from './series-points.ts';
+import type { Point } from './series-points.ts';
 import { timeTicks } from './time-ticks.ts';
 
 Chart.register(
@@ -53,30 +57,52 @@ export interface ChartData {
   format: (value: number) => string;
   /** Horizontal lines: thresholds. */
   levels: readonly { value: number; color: string }[];
+  /** The distance of two ticks for an axis up to `max` with at most `most` parts; round decimals when left out. */
+  stepFor?: (max: number, most: number) => number;
+  /** Whether times stand under the axis; charts below each other need them once. */
+  showTimes: boolean;
+  /** A moment that the pointer is at, in this chart or in another one. */
+  cursorMs: number | null;
 }
 
-interface Point {
-  x: number;
-  y: number | null;
+export interface ChartEvents {
+  /** A range was dragged out. */
+  range(fromMs: number, toMs: number): void;
+  /** The pointer is at a moment, or has left. */
+  cursor(atMs: number | null): void;
 }
 
-/** Draws into a canvas until disposed of; `onRange` is called with a range that was dragged out. */
+/** The places of the plot inside the canvas, in px: what stands beside the charts lines up with them. */
+export const PLOT_LEFT = 64;
+export const PLOT_RIGHT = 8;
+const Y_PARTS = 4;
+
+/** Draws into a canvas until disposed of. */
 export class TimeChart {
   readonly #canvas: HTMLCanvasElement;
   readonly #chart: Chart<'line', Point[]>;
   #data: ChartData;
   #drag: { fromX: number; toX: number } | null = null;
+  /** Resolved colours; a new look at the theme with every update. */
+  readonly #colors = new Map<string, string>();
   readonly #listeners = new AbortController();
 
-  constructor(canvas: HTMLCanvasElement, data: ChartData, onRange: (fromMs: number, toMs: number) => void) {
+  constructor(canvas: HTMLCanvasElement, data: ChartData, events: ChartEvents) {
     this.#canvas = canvas;
     this.#data = data;
     this.#chart = new Chart<'line', Point[]>(canvas, this.#configuration());
-    this.#listenForDrag(onRange);
+    this.#listenForDrag(events);
+    this.#listenForCursor(events);
   }
 
   update(data: ChartData): void {
+    const onlyCursor = sameButCursor(this.#data, data);
     this.#data = data;
+    if (onlyCursor) {
+      this.#chart.draw();
+      return;
+    }
+    this.#colors.clear();
     const { options, data: datasets } = this.#configuration();
     this.#chart.options = options ?? {};
     this.#chart.data = datasets;
@@ -89,30 +115,40 @@ export class TimeChart {
   }
 
   #color(name: string): string {
+    const known = this.#colors.get(name);
+    if (known !== undefined) return known;
     // Computed on an element, because a custom property's light-dark() is resolved only where it is used.
     const probe = this.#canvas.ownerDocument.createElement('i');
     probe.style.color = `var(${name})`;
     this.#canvas.parentElement?.append(probe);
     const color = getComputedStyle(probe).color;
     probe.remove();
+    this.#colors.set(name, color);
     return color;
   }
 
   #configuration(): ChartConfiguration<'line', Point[]> {
-    const { times, series, fromMs, toMs, bucketMs, stacked, log, format, levels } = this.#data;
+    const { times, series, fromMs, toMs, bucketMs, stacked, log, format, levels, stepFor, showTimes } =
+      this.#data;
     const text = this.#color('--text-3');
     const grid = this.#color('--grid-line');
     const font = { family: getComputedStyle(this.#canvas).fontFamily, size: 11 };
-    const highest = Math.max(0, ...levels.map((level) => level.value));
     const unfinishedFromMs = Date.now() - bucketMs;
-    const datasets = series.map((one): ChartDataset<'line', Point[]> => {
+    const points = pointsOf(times, series, stacked, log);
+    let highest = 0;
+    for (const list of points) for (const { y } of list) if (y !== null && y > highest) highest = y;
+    // A threshold far above everything would press the line to the ground.
+    for (const { value } of levels) if (value <= highest * 4 && value > highest) highest = value;
+    const stepSize = stepFor?.(highest, Y_PARTS);
+    const labels = new Map<number, string>();
+    const datasets = series.map((one, index): ChartDataset<'line', Point[]> => {
       const color = this.#color(one.color);
       return {
         label: one.label,
-        data: times.map((x, index) => ({ x, y: positive(one.values[index] ?? null, log) })),
+        data: points[index] ?? [],
         borderColor: color,
         backgroundColor: translucent(color),
-        fill: one.fill === true ? (stacked ? 'stack' : 'origin') : false,
+        fill: one.fill === true ? (stacked && index > 0 ? '-1' : 'origin') : false,
         borderWidth: 1.5,
         borderDash: one.dashed === true ? [4, 3] : [],
         segment: {
@@ -137,7 +173,7 @@ export class TimeChart {
         normalized: true,
         events: ['mousemove', 'mouseout'],
         interaction: { mode: 'index', intersect: false },
-        layout: { padding: { top: 4, right: 8 } },
+        layout: { padding: { top: 4, right: PLOT_RIGHT } },
         scales: {
           x: {
             type: 'linear',
@@ -145,29 +181,48 @@ export class TimeChart {
             max: toMs,
             grid: { color: grid, drawTicks: false },
             border: { display: false },
-            ticks: { color: text, font, maxRotation: 0, autoSkip: false, padding: 4 },
+            ticks: {
+              display: showTimes,
+              color: text,
+              font,
+              maxRotation: 0,
+              autoSkip: false,
+              padding: 4,
+              callback: (value) => labels.get(Number(value)) ?? '',
+            },
             afterBuildTicks: (axis) => {
-              axis.ticks = timeTicks(fromMs, toMs, Math.max(3, Math.floor(axis.width / 96))).map(
-                ({ atMs, label }) => ({ value: atMs, label }),
-              );
+              const ticks = timeTicks(fromMs, toMs, Math.max(3, Math.floor(axis.width / 96)));
+              for (const { atMs, label } of ticks) labels.set(atMs, label);
+              axis.ticks = ticks.map(({ atMs }) => ({ value: atMs }));
             },
           },
           y: {
             type: log ? 'logarithmic' : 'linear',
-            stacked,
-            ...(log ? {} : { beginAtZero: true, suggestedMax: highest }),
+            ...(log
+              ? {}
+              : {
+                  beginAtZero: true,
+                  suggestedMax: stepSize === undefined ? highest : Math.ceil(highest / stepSize) * stepSize,
+                }),
             grid: { color: grid, drawTicks: false },
             border: { display: false },
             // One width for every chart: their time axes must stand exactly below each other.
             afterFit: (axis) => {
-              axis.width = 64;
+              axis.width = PLOT_LEFT;
             },
             ticks: {
               color: text,
               font,
               padding: 8,
-              maxTicksLimit: 5,
+              maxTicksLimit: Y_PARTS + 1,
+              ...(log || stepSize === undefined ? {} : { stepSize }),
               callback: (value) => format(Number(value)),
+            },
+            afterBuildTicks: (axis) => {
+              if (log && stepFor !== undefined)
+                axis.ticks = durationDecades
+                  .filter((value) => value >= axis.min && value <= axis.max)
+                  .map((value) => ({ value }));
             },
           },
         },
@@ -187,8 +242,10 @@ export class TimeChart {
             callbacks: {
               title: ([item]) =>
                 item?.parsed.x == null ? '' : new Date(item.parsed.x).toLocaleString('en-GB'),
-              label: (item) =>
-                `${item.dataset.label ?? ''}  ${item.parsed.y === null ? 'no data' : format(item.parsed.y)}`,
+              label: (item) => {
+                const own = (item.dataset.data[item.dataIndex] as Point | undefined)?.own ?? null;
+                return `${item.dataset.label ?? ''}  ${own === null ? 'no data' : format(own)}`;
+              },
             },
           },
         },
@@ -205,16 +262,8 @@ export class TimeChart {
         const x = (ms: number) =>
           Math.min(area.right, Math.max(area.left, scales['x']?.getPixelForValue(ms) ?? area.left));
         ctx.save();
-        ctx.fillStyle = this.#color('--hover');
-        for (const gap of this.#data.gaps) {
-          const left = x(gap.fromMs);
-          ctx.fillRect(
-            left,
-            area.top,
-            Math.max(1, x(gap.toMs ?? this.#data.toMs) - left),
-            area.bottom - area.top,
-          );
-        }
+        ctx.strokeStyle = this.#color('--border-strong');
+        for (const gap of this.#data.gaps) hatch(ctx, area, x(gap.fromMs), x(gap.toMs ?? this.#data.toMs));
         ctx.setLineDash([2, 3]);
         for (const level of this.#data.levels) {
           const y = scales['y']?.getPixelForValue(level.value) ?? 0;
@@ -227,6 +276,10 @@ export class TimeChart {
           ctx.strokeStyle = this.#color(mark.severity === null ? '--border-strong' : `--${mark.severity}`);
           line(ctx, x(mark.atMs), area.top, x(mark.atMs), area.bottom);
         }
+        if (this.#data.cursorMs !== null) {
+          ctx.strokeStyle = this.#color('--control-border');
+          line(ctx, x(this.#data.cursorMs), area.top, x(this.#data.cursorMs), area.bottom);
+        }
         if (this.#drag !== null) {
           ctx.fillStyle = translucent(this.#color('--accent'));
           const { fromX, toX } = this.#drag;
@@ -237,7 +290,21 @@ export class TimeChart {
     };
   }
 
-  #listenForDrag(onRange: (fromMs: number, toMs: number) => void): void {
+  #listenForCursor(events: ChartEvents): void {
+    const { signal } = this.#listeners;
+    this.#canvas.addEventListener(
+      'pointermove',
+      ({ offsetX }) => {
+        const axis = this.#chart.scales['x'];
+        const atMs = axis?.getValueForPixel(offsetX);
+        events.cursor(atMs === undefined || atMs < this.#data.fromMs || atMs > this.#data.toMs ? null : atMs);
+      },
+      { signal },
+    );
+    this.#canvas.addEventListener('pointerleave', () => events.cursor(null), { signal });
+  }
+
+  #listenForDrag(events: ChartEvents): void {
     const { signal } = this.#listeners;
     const canvas = this.#canvas;
     canvas.addEventListener(
@@ -268,7 +335,7 @@ export class TimeChart {
         .sort((a, b) => a - b) as [number, number];
       // A click is no range.
       if (event.type === 'pointerup' && Math.abs(event.offsetX - drag.fromX) > 6)
-        onRange(Math.max(fromMs, this.#data.fromMs), Math.min(toMs, this.#data.toMs));
+        events.range(Math.max(fromMs, this.#data.fromMs), Math.min(toMs, this.#data.toMs));
       else this.#chart.draw();
     };
     canvas.addEventListener('pointerup', end, { signal });
@@ -276,21 +343,9 @@ export class TimeChart {
   }
 }
 
-function line(ctx: CanvasRenderingContext2D, x1: number, y1: number, x2: number, y2: number): void {
-  ctx.beginPath();
-  ctx.moveTo(x1, y1);
-  ctx.lineTo(x2, y2);
-  ctx.stroke();
+function sameButCursor(before: ChartData, after: ChartData): boolean {
+  if (before.cursorMs === after.cursorMs) return false;
+  const { cursorMs: _before, ...a } = before;
+  const { cursorMs: _after, ...b } = after;
+  return Object.entries(a).every(([key, value]) => b[key as keyof typeof b] === value);
 }
-
-/** A logarithmic axis has no zero; what is not above it is not drawn. */
-const positive = (value: number | null, log: boolean): number | null =>
-  log && value !== null && value <= 0 ? null : value;
-
-/** A value between two gaps has no line; it gets a point. */
-const isAlone = (values: readonly (number | null)[], index: number): boolean =>
-  (values[index] ?? null) !== null &&
-  (values[index - 1] ?? null) === null &&
-  (values[index + 1] ?? null) === null;
-
-const translucent = (color: string): string => `color-mix(in srgb, ${color} 24%, transparent)`;

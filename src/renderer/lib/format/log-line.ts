@@ -60,7 +60,8 @@ export interface LogField {
   filter: string | null;
 }
 
-const PAIR = /(?:^|[\s,({[])(?:([A-Za-z_][\w.-]*)=|"([\w.-]+)"\s*:\s*)(?:"((?:[^"\\]|\\.)*)"|([^\s,;{}()[\]"]+))/g;
+const PAIR =
+  /(?:^|[\s,({[])(?:([A-Za-z_][\w.-]*)=|"([\w.-]+)"\s*:\s*)(?:"((?:[^"\\]|\\.)*)"|([^\s,;{}()[\]"]+))/g;
 /** A line of 16 kB may hold hundreds; a person reads the first few. */
 const MAX_PAIRS = 40;
 

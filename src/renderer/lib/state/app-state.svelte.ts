@@ -5,6 +5,7 @@ import { AlertsState } from './alerts.svelte.ts';
 import type { LinkState } from '../client/link.ts';
 import type { Backend } from './backend.ts';
 import { Clock } from './clock.svelte.ts';
+import { ConnectionDrafts } from './connection-drafts.ts';
 import { ConnectionsState } from './connections.svelte.ts';
 import { KeyMap } from './keys.svelte.ts';
 import { NoticesState } from './notices.svelte.ts';
@@ -23,6 +24,7 @@ export class AppState {
   readonly theme: Theme;
   readonly clock: Clock;
   readonly connections: ConnectionsState;
+  readonly drafts: ConnectionDrafts;
   readonly alerts: AlertsState;
   readonly rehearsal: RehearsalState;
   readonly notices: NoticesState;
@@ -52,6 +54,7 @@ export class AppState {
       now: () => page.performance.now(),
     });
     this.connections = new ConnectionsState(backend);
+    this.drafts = new ConnectionDrafts(backend);
     this.alerts = new AlertsState(backend);
     this.rehearsal = new RehearsalState(backend);
     this.notices = new NoticesState(backend);

@@ -19,7 +19,11 @@ export class RulesState {
   /** Makes the change and reads back what holds now; a refused change leaves the rules as they were. */
   async change(rule: Metric, change: RuleOverride): Promise<void> {
     await this.#run(async (signal) => {
-      await this.#backend.call('rules.change', { rule, change }, { signal });
+      await this.#backend.call(
+        'rules.change',
+        { connectionId: this.#connectionId, rule, change },
+        { signal },
+      );
     });
   }
 

@@ -1,0 +1,26 @@
+// Strokes and tints of the charts.
+/** A band of slanting lines: nothing was measured here. */
+export function hatch(
+  ctx: CanvasRenderingContext2D,
+  area: { top: number; bottom: number },
+  left: number,
+  right: number,
+): void {
+  const height = area.bottom - area.top;
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(left, area.top, Math.max(1, right - left), height);
+  ctx.clip();
+  for (let x = left - height; x < right; x += 6) line(ctx, x, area.bottom, x + height, area.top);
+  ctx.restore();
+}
+
+export function line(ctx: CanvasRenderingContext2D, x1: number, y1: number, x2: number, y2: number): void {
+  ctx.beginPath();
+  ctx.moveTo(x1, y1);
+  ctx.lineTo(x2, y2);
+  ctx.stroke();
+}
+
+/** A colour thin enough to see a grid through. */
+export const translucent = (color: string): string => `color-mix(in srgb, ${color} 24%, transparent)`;

@@ -1,0 +1,349 @@
+// A connection as the form holds it: text in fields. Pure: from settings to fields and back, and what is wrong.
+import type { z } from 'zod';
+import { parseDatabaseUrl } from '../../../contract/database-url.ts';
+import { connectionSettingsSchema, environmentSchema, safetySchema } from '../../../contract/settings.ts';
+import type {
+  ConnectionSettings,
+  Environment,
+  LogHostSettings,
+  LogInput,
+  RuleOverride,
+  Safety,
+  SecretRef,
+} from '../../../contract/settings.ts';
+
+export type TlsMode = ConnectionSettings['database']['tls']['mode'];
+export const environments = environmentSchema.options;
+export const safeties = safetySchema.options;
+
+/** A secret is written and never read: what is kept shows only where it comes from. */
+export interface SecretFields {
+  kept: SecretRef | null;
+  /** A new value; empty keeps what is kept. */
+  value: string;
+}
+export interface InputFields {
+  key: number;
+  kind: LogInput['kind'];
+  /** A path, a container or a unit, by the kind. */
+  name: string;
+}
+export interface LogHostFields {
+  key: number;
+  host: string;
+  port: string;
+  user: string;
+  login: 'agent' | 'key' | 'password';
+  keyFile: string;
+  passphrase: SecretFields;
+  password: SecretFields;
+  inputs: InputFields[];
+}
+/** Thresholds of lag in seconds; empty means as shipped, `off` means none. */
+export interface LagFields {
+  warning: string;
+  critical: string;
+  forSeconds: string;
+  keepFiringForSeconds: string;
+}
+export interface ConnectionFields {
+  name: string;
+  id: string;
+  host: string;
+  port: string;
+  user: string;
+  password: SecretFields;
+  database: string;
+  tls: { mode: TlsMode; caFile: string; certFile: string; keyFile: string };
+  environment: Environment;
+  safety: Safety;
+  pollSeconds: string;
+  windowSeconds: string;
+  canaryTenants: string;
+  logHosts: LogHostFields[];
+  lag: LagFields;
+}
+/** By the path of the setting, as in `logHosts.0.inputs.0.path`. */
+export type Problems = Readonly<Record<string, string>>;
+export interface FormResult {
+  /** null while there are problems. */
+  connection: ConnectionSettings | null;
+  /** New secrets by their `stored` key. */
+  secrets: Record<string, string>;
+  problems: Problems;
+}
+
+let lastKey = 0;
+const noSecret = (): SecretFields => ({ kept: null, value: '' });
+export const newInput = (): InputFields => ({ key: ++lastKey, kind: 'file', name: '' });
+export const newLogHost = (): LogHostFields => ({
+  key: ++lastKey,
+  host: '',
+  port: '22',
+  user: '',
+  login: 'agent',
+  keyFile: '',
+  passphrase: noSecret(),
+  password: noSecret(),
+  inputs: [newInput()],
+});
+
+export function emptyFields(): ConnectionFields {
+  return {
+    name: '',
+    id: '',
+    host: '',
+    port: '3306',
+    user: '',
+    password: noSecret(),
+    database: 'postal',
+    tls: { mode: 'disabled', caFile: '', certFile: '', keyFile: '' },
+    environment: 'production',
+    safety: 'read-only',
+    pollSeconds: '2',
+    windowSeconds: '60',
+    canaryTenants: '',
+    logHosts: [],
+    lag: { warning: '', critical: '', forSeconds: '', keepFiringForSeconds: '' },
+  };
+}
+
+export function fieldsOf(settings: ConnectionSettings): ConnectionFields {
+  const { database, alerts } = settings;
+  const { tls } = database;
+  return {
+    name: settings.name,
+    id: settings.id,
+    host: database.host,
+    port: String(database.port),
+    user: database.user,
+    password: { kept: database.password ?? null, value: '' },
+    database: database.database,
+    tls: {
+      mode: tls.mode,
+      caFile: tls.caFile ?? '',
+      certFile: tls.certFile ?? '',
+      keyFile: tls.keyFile ?? '',
+    },
+    environment: settings.environment,
+    safety: settings.safety,
+    pollSeconds: String(settings.pollSeconds),
+    windowSeconds: String(settings.windowSeconds),
+    canaryTenants: settings.canaryTenants.join(', '),
+    logHosts: settings.logHosts.map(hostFields),
+    lag: {
+      warning: limitText(alerts.lag?.warning),
+      critical: limitText(alerts.lag?.critical),
+      forSeconds: limitText(alerts.lag?.forSeconds),
+      keepFiringForSeconds: limitText(alerts.lag?.keepFiringForSeconds),
+    },
+  };
+}
+
+function hostFields({ host, port, user, auth, inputs }: LogHostSettings): LogHostFields {
+  return {
+    ...newLogHost(),
+    host,
+    port: String(port),
+    user,
+    login: auth.kind,
+    keyFile: auth.kind === 'key' ? auth.file : '',
+    passphrase: { kept: auth.kind === 'key' ? (auth.passphrase ?? null) : null, value: '' },
+    password: { kept: auth.kind === 'password' ? auth.password : null, value: '' },
+    inputs: inputs.map((input) => ({
+      key: ++lastKey,
+      kind: input.kind,
+      name: input.kind === 'file' ? input.path : input.kind === 'docker' ? input.container : input.unit,
+    })),
+  };
+}
+
+/** An id of a name: `Postal (EU)` becomes `postal-eu`. */
+export function idOf(name: string): string {
+  return name
+    .normalize('NFKD')
+    .toLowerCase()
+    .replaceAll(/\p{M}/gu, '')
+    .replaceAll(/[^a-z0-9]+/g, '-')
+    .replaceAll(/^-+|-+$/g, '')
+    .slice(0, 63)
+    .replace(/-+$/, '');
+}
+
+/** Stands for a password in a URL once it has been moved to its own field. */
+export const MASK = '…';
+
+/** Puts a pasted URL into the fields; its password goes to the password field. Returns what is wrong with it. */
+export function applyUrl(fields: ConnectionFields, text: string): string | null {
+  const parsed = parseDatabaseUrl(text);
+  if (!parsed.ok) return parsed.error;
+  const { host, port, user, database, password, tls } = parsed.url;
+  fields.host = host;
+  fields.port = String(port);
+  fields.user = user;
+  fields.database = database;
+  if (password !== null && password !== MASK) fields.password.value = password;
+  if (tls !== undefined)
+    fields.tls = {
+      mode: tls.mode,
+      caFile: tls.caFile ?? '',
+      certFile: tls.certFile ?? '',
+      keyFile: tls.keyFile ?? '',
+    };
+  return null;
+}
+
+/**
+ * The settings that the fields stand for. `base` are the settings before: what the form does not show is kept.
+ * `takenIds` are ids of other connections.
+ */
+export function readFields(
+  fields: ConnectionFields,
+  base: ConnectionSettings | null,
+  takenIds: readonly string[] = [],
+): FormResult {
+  const id = fields.id.trim();
+  const vault = new Vault(id, fields);
+  const password = vault.keep(fields.password, 'database.password');
+  const { tls } = fields;
+  const draft = {
+    ...base,
+    id,
+    name: fields.name.trim(),
+    kind: 'postal',
+    database: {
+      host: fields.host.trim(),
+      port: numberOf(fields.port),
+      user: fields.user.trim(),
+      database: fields.database.trim(),
+      ...(password !== null && { password }),
+      tls: {
+        mode: tls.mode,
+        ...(tls.mode === 'disabled'
+          ? {}
+          : filled({ caFile: tls.caFile, certFile: tls.certFile, keyFile: tls.keyFile })),
+      },
+    },
+    environment: fields.environment,
+    safety: fields.safety,
+    pollSeconds: numberOf(fields.pollSeconds),
+    windowSeconds: numberOf(fields.windowSeconds),
+    canaryTenants: fields.canaryTenants
+      .split(/[,\n]/)
+      .map((tenant) => tenant.trim())
+      .filter((tenant) => tenant !== ''),
+    logHosts: fields.logHosts.map((host) => logHostOf(host, vault)),
+    alerts: alertsOf(fields.lag, base?.alerts ?? {}),
+  };
+  const parsed = connectionSettingsSchema.safeParse(draft);
+  const problems: Record<string, string> = {};
+  for (const issue of parsed.error?.issues ?? []) problems[issue.path.join('.')] ??= wordsFor(issue);
+  if (takenIds.includes(id)) problems['id'] = 'Another connection has this id';
+  const connection = parsed.success && Object.keys(problems).length === 0 ? parsed.data : null;
+  return { connection, secrets: vault.secrets, problems };
+}
+
+function logHostOf(fields: LogHostFields, vault: Vault): unknown {
+  const auth = (): unknown => {
+    switch (fields.login) {
+      case 'agent':
+        return { kind: 'agent' };
+      case 'key': {
+        const passphrase = vault.keep(fields.passphrase, `log.${fields.host.trim()}.passphrase`);
+        return { kind: 'key', file: fields.keyFile.trim(), ...(passphrase !== null && { passphrase }) };
+      }
+      case 'password':
+        return {
+          kind: 'password',
+          password: vault.keep(fields.password, `log.${fields.host.trim()}.password`) ?? undefined,
+        };
+    }
+  };
+  return {
+    host: fields.host.trim(),
+    port: numberOf(fields.port),
+    user: fields.user.trim(),
+    auth: auth(),
+    inputs: fields.inputs.map(({ kind, name: text }) => {
+      const name = text.trim();
+      return kind === 'file'
+        ? { kind, path: name }
+        : kind === 'docker'
+          ? { kind, container: name }
+          : { kind, unit: name };
+    }),
+  };
+}
+
+/** Changes to the lag rule alone; an empty change leaves no trace. */
+function alertsOf(lag: LagFields, before: ConnectionSettings['alerts']): unknown {
+  const { warning: _w, critical: _c, forSeconds: _f, keepFiringForSeconds: _k, ...rest } = before.lag ?? {};
+  const change: Record<string, unknown> = { ...rest };
+  for (const [name, text] of Object.entries(lag) as [keyof LagFields, string][]) {
+    const value = text.trim().toLowerCase();
+    if (value === '') continue;
+    change[name] = value === 'off' ? null : numberOf(value);
+  }
+  const { lag: _lag, ...others } = before;
+  return Object.keys(change).length === 0 ? others : { ...others, lag: change };
+}
+
+/** Collects new secrets and gives each a key of its own. */
+class Vault {
+  readonly secrets: Record<string, string> = {};
+  readonly #id: string;
+  readonly #taken: Set<string>;
+
+  constructor(id: string, fields: ConnectionFields) {
+    this.#id = id;
+    const kept = [fields.password, ...fields.logHosts.flatMap((host) => [host.passphrase, host.password])];
+    this.#taken = new Set(
+      kept.flatMap(({ kept: ref }) => (ref !== null && 'stored' in ref ? [ref.stored] : [])),
+    );
+  }
+
+  /** Where the secret is found from now on; null when there is none. */
+  keep({ kept, value }: SecretFields, name: string): SecretRef | null {
+    if (value === '') return kept;
+    const key = kept !== null && 'stored' in kept ? kept.stored : this.#freeKey(`${this.#id}.${name}`);
+    this.secrets[key] = value;
+    return { stored: key };
+  }
+
+  #freeKey(wanted: string): string {
+    let key = wanted;
+    for (let count = 2; this.#taken.has(key); count += 1) key = `${wanted}.${count}`;
+    this.#taken.add(key);
+    return key;
+  }
+}
+
+/** NaN for what is no number, for the schema to refuse. */
+const numberOf = (text: string): number => (text.trim() === '' ? NaN : Number(text.trim().replace(',', '.')));
+
+const limitText = (value: RuleOverride['warning']): string =>
+  value === undefined ? '' : value === null ? 'off' : String(value);
+
+const filled = (texts: Record<string, string>): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(texts)
+      .map(([name, text]) => [name, text.trim()] as const)
+      .filter(([, text]) => text !== ''),
+  );
+
+/** What is wrong, in the words of a form. */
+function wordsFor(issue: z.core.$ZodIssue): string {
+  switch (issue.code) {
+    case 'too_small':
+      if (issue.origin === 'string') return 'Needed';
+      return issue.origin === 'array' ? 'At least one is needed' : `At least ${issue.minimum}`;
+    case 'too_big':
+      return issue.origin === 'string' ? `At most ${issue.maximum} characters` : `At most ${issue.maximum}`;
+    case 'invalid_type':
+      return issue.expected === 'number' || issue.expected === 'int' ? 'A number is needed' : 'Needed';
+    case 'invalid_union':
+      return 'Needed';
+    default:
+      return issue.message;
+  }
+}
