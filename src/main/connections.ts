@@ -102,7 +102,9 @@ export class Connections {
   async #apply(settings: readonly ConnectionSettings[]): Promise<void> {
     const wanted = new Set(settings.map(({ id }) => id));
     const gone = [...this.#running].filter(([id, { madeFrom }]) => madeFrom !== null && !wanted.has(id));
-    const changed = settings.filter((connection) => !this.#isBuiltIn(connection.id) && !this.runs(connection));
+    const changed = settings.filter(
+      (connection) => !this.#isBuiltIn(connection.id) && !this.runs(connection),
+    );
     // All at the same time: one that is slow to stop must not hold up the others.
     await Promise.all([
       ...gone.map(([id, running]) => this.#remove(id, running)),

@@ -39,7 +39,10 @@ describe('OverviewFeed', () => {
     const snapshot = feed.follow((delta) => deltas.push(delta), leaving.signal);
     expect(snapshot).toMatchObject({ head: { asOfMs: 1 }, rows: [{ id: '1' }, { id: '2' }] });
 
-    feed.publish(overviewHead({ asOfMs: 2 }), rowsOf(tenantRow({ id: '2', lagMs: 9 }), tenantRow({ id: '4' })));
+    feed.publish(
+      overviewHead({ asOfMs: 2 }),
+      rowsOf(tenantRow({ id: '2', lagMs: 9 }), tenantRow({ id: '4' })),
+    );
     expect(deltas).toEqual([
       {
         head: overviewHead({ asOfMs: 2 }),
