@@ -13,8 +13,8 @@ import type {
 } from '../../../contract/settings.ts';
 
 export type TlsMode = ConnectionSettings['database']['tls']['mode'];
-export const environments = environmentSchema.options;
-export const safeties = safetySchema.options;
+const environments = environmentSchema.options;
+const safeties = safetySchema.options;
 
 /** A secret is written and never read: what is kept shows only where it comes from. */
 export interface SecretFields {
