@@ -13,6 +13,8 @@ import type { Painter } from './painter.svelte.ts';
 const CAPACITY = 10_000;
 /** The scale of the bars moves seldom: a bar must not change its length while one looks at it. */
 const SCALE_EVERY_PAINTS = 20;
+/** More lines than this in one paint are a log at speed. */
+const FAST_LINES = 20;
 
 export interface LogRange {
   lines: number;
@@ -178,19 +180,22 @@ export class LogsState {
       this.waiting = this.#nextWaiting;
       return;
     }
+    const added = this.#incoming.length;
     this.#book.add(this.#incoming);
     this.#incoming = [];
     this.waiting = 0;
-    this.#show();
+    this.#show(added);
   }
 
   #countShown(lines: readonly LogLine[]): number {
     return this.filter.isEmpty ? lines.length : lines.filter((line) => this.filter.matches(line)).length;
   }
 
-  #show(): void {
+  /** `added`: lines that came since the last time. */
+  #show(added = 0): void {
     this.rows = [...this.#book.rows];
-    this.histogram = this.#book.histogram();
+    // At speed twice a second is enough for bars of a second and more.
+    if (added < FAST_LINES || this.#paints % 5 === 0) this.histogram = this.#book.histogram();
     const { first, last, size } = this.#book;
     this.range = first === undefined || last === undefined ? null : { lines: size, first, last };
     this.#paints += 1;
