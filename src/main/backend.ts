@@ -142,11 +142,11 @@ export async function createBackend(options: BackendOptions): Promise<Backend> {
   const connections = new Connections(
     monitorOf,
     (id) => alerts.removeConnection(id, systemClock.now()),
-    ({ id, name }, error) =>
+    (id, error) =>
       notices.raise({
         id: `connection:${id}`,
         severity: 'critical',
-        text: `${name} is not watched: ${toWireError(error).message} Save it again, or start Headway again.`,
+        text: `The connection "${id}" is not watched. ${toWireError(error).message}. Start Headway again.`,
       }),
   );
   // Stopped before the engine, or its end would be taken for an outage.

@@ -16,7 +16,7 @@ interface Running {
 export class Connections {
   readonly #create: (settings: ConnectionSettings) => ConnectionMonitor;
   readonly #removed: (id: string) => void;
-  readonly #failed: (connection: ConnectionSettings, error: unknown) => void;
+  readonly #failed: (id: string, error: unknown) => void;
   readonly #running = new Map<string, Running>();
   readonly #listeners = new Listeners<ConnectionSummary[]>();
   #changing: Promise<void> = Promise.resolve();
@@ -29,7 +29,7 @@ export class Connections {
   constructor(
     create: (settings: ConnectionSettings) => ConnectionMonitor,
     removed: (id: string) => void,
-    failed: (connection: ConnectionSettings, error: unknown) => void,
+    failed: (id: string, error: unknown) => void,
   ) {
     this.#create = create;
     this.#removed = removed;
@@ -102,7 +102,9 @@ export class Connections {
   async #apply(settings: readonly ConnectionSettings[]): Promise<void> {
     const wanted = new Set(settings.map(({ id }) => id));
     const gone = [...this.#running].filter(([id, { madeFrom }]) => madeFrom !== null && !wanted.has(id));
-    const changed = settings.filter((connection) => !this.#isBuiltIn(connection.id) && !this.runs(connection));
+    const changed = settings.filter(
+      (connection) => !this.#isBuiltIn(connection.id) && !this.runs(connection),
+    );
     // All at the same time: one that is slow to stop must not hold up the others.
     await Promise.all([
       ...gone.map(([id, running]) => this.#remove(id, running)),
@@ -112,9 +114,12 @@ export class Connections {
   }
 
   async #remove(id: string, running: Running): Promise<void> {
-    // Whatever becomes of its end, settings do not name it any more.
     this.#running.delete(id);
-    await stop(running);
+    try {
+      await stop(running);
+    } catch (error) {
+      this.#failed(id, error);
+    }
     this.#removed(id);
   }
 
@@ -126,7 +131,7 @@ export class Connections {
       this.#start(this.#create(connection), textOf(connection));
     } catch (error) {
       this.#running.delete(connection.id);
-      this.#failed(connection, error);
+      this.#failed(connection.id, error);
     }
   }
 

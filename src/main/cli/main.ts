@@ -1,8 +1,9 @@
-// The `headway` command. Each subcommand has a file of its own; this one only names them.
+// The `headway` command. Each subcommand has a file of its own; this one only names them, and loads the one that is
+// called: a snapshot needs no web server.
 import { Command, InvalidArgumentError } from 'commander';
 import { toWireError } from '../../contract/errors.ts';
-import { serve } from './serve.ts';
-import { snapshot } from './snapshot.ts';
+import type { ServeOptions } from './serve.ts';
+import type { SnapshotOptions } from './snapshot.ts';
 
 /** Exit codes: 0 all well, 1 something could not be read, 2 the command or the settings are wrong. */
 const USAGE_ERROR = 2;
@@ -29,7 +30,7 @@ program
   .option('--host <address>', 'address to listen on', '127.0.0.1')
   .option('--data <directory>', 'data directory (history, secrets, known hosts)')
   .option('--open', 'open the browser', false)
-  .action(serve);
+  .action(async (options: ServeOptions) => (await import('./serve.ts')).serve(options));
 
 program
   .command('snapshot')
@@ -37,7 +38,7 @@ program
   .option(...configOption)
   .option('--data <directory>', 'data directory (secrets)')
   .option('--json', 'print JSON', false)
-  .action(snapshot);
+  .action(async (options: SnapshotOptions) => (await import('./snapshot.ts')).snapshot(options));
 
 try {
   await program.parseAsync();

@@ -12,7 +12,7 @@ import { dataDirectoryOf, settingsOrigin, type ConfigurationOptions } from './co
 /** Taken when free; without --port a Headway that runs already does not stop a second one. */
 const USUAL_PORT = 7433;
 
-interface ServeOptions extends ConfigurationOptions {
+export interface ServeOptions extends ConfigurationOptions {
   port?: number;
   host: string;
   open: boolean;

@@ -38,7 +38,11 @@ interface TenantSnapshot extends Pick<TenantSample, 'ready' | 'delayed' | 'runni
   attemptsTotal: number | null;
 }
 
-export async function snapshot(options: ConfigurationOptions & { json: boolean }): Promise<void> {
+export interface SnapshotOptions extends ConfigurationOptions {
+  json: boolean;
+}
+
+export async function snapshot(options: SnapshotOptions): Promise<void> {
   const settings = await readSettings(options);
   const secrets = new FileSecrets(join(dataDirectoryOf(options), 'secrets.json'));
   const answers = await Promise.all(

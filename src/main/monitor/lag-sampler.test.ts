@@ -121,18 +121,21 @@ describe('LagSampler', () => {
     expect(clock.sleepers).toBe(0);
   });
 
-  it.each(['probe', 'tenants', 'snapshot'] as const)('can be stopped during a %s that hangs', async (phase) => {
-    const { source, sampler, states, told } = setUp();
-    source.before = (question, signal) => (question === phase ? hang(signal) : Promise.resolve());
-    sampler.start();
-    await settled();
-    expect(source.asked.at(-1)).toBe(phase);
-    const before = told.length;
-    await sampler.stop();
-    expect(told.slice(before)).toEqual([]);
-    expect(states.some(({ kind }) => kind === 'unreachable' || kind === 'failed')).toBe(false);
-    expect(source.disposals).toBe(1);
-  });
+  it.each(['probe', 'tenants', 'snapshot'] as const)(
+    'can be stopped during a %s that hangs',
+    async (phase) => {
+      const { source, sampler, states, told } = setUp();
+      source.before = (question, signal) => (question === phase ? hang(signal) : Promise.resolve());
+      sampler.start();
+      await settled();
+      expect(source.asked.at(-1)).toBe(phase);
+      const before = told.length;
+      await sampler.stop();
+      expect(told.slice(before)).toEqual([]);
+      expect(states.some(({ kind }) => kind === 'unreachable' || kind === 'failed')).toBe(false);
+      expect(source.disposals).toBe(1);
+    },
+  );
 
   it.each(['probe', 'tenants', 'snapshot'] as const)(
     'tells nothing any more when a %s is answered after the stop',

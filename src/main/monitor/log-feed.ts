@@ -16,6 +16,11 @@ export class LogFeed {
   #dropped = 0;
   #toldPerS = 0;
 
+  /** Lines in the ring. */
+  get kept(): number {
+    return this.#ring.length;
+  }
+
   add(source: string, lines: ParsedLine[], nowMs: number): void {
     const placed = lines.map(({ malformedTiming, ...line }): LogLine => {
       if (malformedTiming) this.#malformed += 1;

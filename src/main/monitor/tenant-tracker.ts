@@ -2,7 +2,7 @@
 import type { TenantRow } from '../../contract/live.ts';
 import type { Severity } from '../../core/alert.ts';
 import { causeOfLateness, type Cause, type CauseFacts } from '../../core/cause.ts';
-import type { Count } from '../../core/count.ts';
+import { atLeast } from '../../core/count.ts';
 import type { TenantInfo, TenantSample } from '../../core/sample.ts';
 import type { TenantStatus } from '../../core/status.ts';
 import { tenantStatus } from '../../core/tenant-status.ts';
@@ -44,7 +44,7 @@ export interface TimingFigures {
 
 const FIGURES_FOR_MS = 5_000;
 /** Without data there may be any number: missing data is never zero. */
-const unknown: Count = { value: 0, kind: 'at-least' };
+const unknown = atLeast(0);
 /** Not parts of the system's own work. */
 const notStages: ReadonlySet<string> = new Set(['wait', 'total', 'other']);
 

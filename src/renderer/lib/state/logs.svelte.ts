@@ -13,8 +13,13 @@ import type { Painter } from './painter.svelte.ts';
 const CAPACITY = 10_000;
 /** The scale of the bars moves seldom: a bar must not change its length while one looks at it. */
 const SCALE_EVERY_PAINTS = 20;
+<<<<<<< HEAD
 /** More lines than this in one paint are a log at speed. */
 const FAST_LINES = 20;
+=======
+/** The histogram counts all lines held; in a frame of its own it makes no other one long. */
+const SUMMARY_EVERY_PAINTS = 5;
+>>>>>>> main
 
 export interface LogRange {
   lines: number;
@@ -55,6 +60,9 @@ export class LogsState {
   #scaledRows = 0;
   readonly #unsubscribe: () => void;
   readonly #paint = (): void => this.#publish();
+  readonly #summarise = (): void => {
+    this.histogram = this.#book.histogram();
+  };
 
   constructor(
     backend: Backend,
@@ -194,21 +202,27 @@ export class LogsState {
   /** `added`: lines that came since the last time. */
   #show(added = 0): void {
     this.rows = [...this.#book.rows];
+<<<<<<< HEAD
     // At speed twice a second is enough for bars of a second and more.
     if (added < FAST_LINES || this.#paints % 5 === 0) this.histogram = this.#book.histogram();
+=======
+>>>>>>> main
     const { first, last, size } = this.#book;
     this.range = first === undefined || last === undefined ? null : { lines: size, first, last };
-    this.#paints += 1;
     // A log that has grown to twice its rows is another log.
-    if (this.#paints < SCALE_EVERY_PAINTS && this.rows.length < this.#scaledRows * 2) return;
-    this.scaleMs = this.#book.scaleMs();
-    this.#scaledRows = this.rows.length;
-    this.#paints = 0;
+    if (this.#paints % SCALE_EVERY_PAINTS === 0 || this.rows.length >= this.#scaledRows * 2) {
+      this.scaleMs = this.#book.scaleMs();
+      this.#scaledRows = this.rows.length;
+    }
+    if (this.#paints === 0) this.#summarise();
+    else if (this.#paints % SUMMARY_EVERY_PAINTS === 0) this.#painter.request(this.#summarise);
+    this.#paints += 1;
   }
 
   [Symbol.dispose](): void {
     this.#unsubscribe();
     this.#painter.forget(this.#paint);
+    this.#painter.forget(this.#summarise);
   }
 }
 

@@ -1,0 +1,142 @@
+// A monitor over a plain source, with services that remember what they were given. For tests.
+import type { Alert, AlertEvent, AlertRule } from '../../core/alert.ts';
+import { shippedRules } from '../../core/alert-rules.ts';
+import type { TimingRecord } from '../../core/timing.ts';
+import type { History } from '../../contract/history.ts';
+import type { HistoryStore, SampleRow } from '../history/history-store.ts';
+import type { LogListener, ParsedLine } from '../logs/log-events.ts';
+import { ConnectionMonitor } from './connection-monitor.ts';
+import { FakeClock } from './fake-clock.ts';
+import type { AlertSink, Input, MonitorOptions } from './monitor-parts.ts';
+import type { Observation } from './observations.ts';
+import { PlainSource, sampleAt } from './plain-source.ts';
+
+export class RememberingHistory implements HistoryStore {
+  readonly samples: { atMs: number; rows: SampleRow[] }[] = [];
+  readonly timings: TimingRecord[] = [];
+  readonly gaps: { fromMs: number; toMs: number | null; reason: string }[] = [];
+
+  addSamples(_connectionId: string, atMs: number, rows: SampleRow[]): void {
+    this.samples.push({ atMs, rows });
+  }
+  addTimings(_connectionId: string, _atMs: number, records: TimingRecord[]): void {
+    this.timings.push(...records);
+  }
+  openGap(_connectionId: string, atMs: number, reason: string): void {
+    this.gaps.push({ fromMs: atMs, toMs: null, reason });
+  }
+  closeGap(_connectionId: string, atMs: number): void {
+    for (const gap of this.gaps) gap.toMs ??= atMs;
+  }
+  addAlertEvents(_events: AlertEvent[]): void {}
+  saveAlerts(_alerts: Alert[]): void {}
+  loadAlerts(): Promise<{ alerts: Alert[]; events: AlertEvent[] }> {
+    return Promise.resolve({ alerts: [], events: [] });
+  }
+  query(): Promise<History> {
+    return Promise.resolve({ bucketMs: 1, points: [], gaps: [], marks: [] });
+  }
+  flush(): Promise<void> {
+    return Promise.resolve();
+  }
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+export class RememberingAlerts implements AlertSink {
+  readonly evaluations: { observations: readonly Observation[]; nowMs: number; inhibited: boolean }[] = [];
+  now: ReturnType<AlertSink['standing']> = { firing: 0, worst: null };
+
+  evaluate(...[, , observations, nowMs, inhibited]: Parameters<AlertSink['evaluate']>): void {
+    this.evaluations.push({ observations, nowMs, inhibited });
+  }
+  standing(): ReturnType<AlertSink['standing']> {
+    return this.now;
+  }
+  /** What the newest evaluation saw of a metric. */
+  valueOf(metric: Observation['metric'], scopeId: string): number | null | undefined {
+    return this.evaluations
+      .at(-1)
+      ?.observations.find((each) => each.metric === metric && each.scope.id === scopeId)?.value;
+  }
+}
+
+/** An input that says when it runs. */
+export class RememberingInput implements Input {
+  running = 0;
+  starts = 0;
+
+  start(): void {
+    this.running += 1;
+    this.starts += 1;
+  }
+  stop(): Promise<void> {
+    this.running = 0;
+    return Promise.resolve();
+  }
+}
+
+export const plainOptions: MonitorOptions = {
+  id: 'mail',
+  name: 'Mail',
+  kind: 'postal',
+  environment: 'production',
+  safety: 'read-only',
+  pollMs: 2_000,
+  budgetMs: 500,
+  timeoutMs: 15_000,
+  windowMs: 60_000,
+  timingWindowMs: 900_000,
+  sparkBucketMs: 60_000,
+  canaryTenants: [],
+};
+
+/** A monitor that is not started yet. Its log lines come in by `log`. */
+export function plainMonitor(changes: Partial<MonitorOptions> = {}, rules: AlertRule[] = shippedRules()) {
+  const clock = new FakeClock();
+  const source = new PlainSource(() => sampleAt(clock.now(), []));
+  const history = new RememberingHistory();
+  const alerts = new RememberingAlerts();
+  const input = new RememberingInput();
+  // Given by the monitor while it is built.
+  const log = {} as { listener: LogListener };
+  const monitor = new ConnectionMonitor(
+    { ...plainOptions, ...changes },
+    {
+      source,
+      inputs: (listener) => {
+        log.listener = listener;
+        return [input];
+      },
+      history,
+      alerts,
+      rules: () => rules,
+      clock,
+      random: () => 1,
+    },
+  );
+  return { monitor, clock, source, history, alerts, input, log };
+}
+
+export function timingLine(tenantId: string, totalMs: number): ParsedLine {
+  return {
+    readAtMs: 0,
+    atMs: 0,
+    kind: 'line',
+    level: 'info',
+    text: '[TIMING] {}',
+    malformedTiming: false,
+    timing: {
+      tenantId,
+      jobId: null,
+      kind: null,
+      startedAtMs: null,
+      totalMs,
+      stages: { deliver: totalMs },
+      status: 'success',
+      error: null,
+      sizeBytes: null,
+    },
+  };
+}
