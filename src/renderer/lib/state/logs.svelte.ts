@@ -13,13 +13,10 @@ import type { Painter } from './painter.svelte.ts';
 const CAPACITY = 10_000;
 /** The scale of the bars moves seldom: a bar must not change its length while one looks at it. */
 const SCALE_EVERY_PAINTS = 20;
-<<<<<<< HEAD
-/** More lines than this in one paint are a log at speed. */
-const FAST_LINES = 20;
-=======
 /** The histogram counts all lines held; in a frame of its own it makes no other one long. */
 const SUMMARY_EVERY_PAINTS = 5;
->>>>>>> main
+/** More lines than this in one paint are a log at speed. */
+const FAST_LINES = 20;
 
 export interface LogRange {
   lines: number;
@@ -202,11 +199,6 @@ export class LogsState {
   /** `added`: lines that came since the last time. */
   #show(added = 0): void {
     this.rows = [...this.#book.rows];
-<<<<<<< HEAD
-    // At speed twice a second is enough for bars of a second and more.
-    if (added < FAST_LINES || this.#paints % 5 === 0) this.histogram = this.#book.histogram();
-=======
->>>>>>> main
     const { first, last, size } = this.#book;
     this.range = first === undefined || last === undefined ? null : { lines: size, first, last };
     // A log that has grown to twice its rows is another log.
@@ -214,8 +206,10 @@ export class LogsState {
       this.scaleMs = this.#book.scaleMs();
       this.#scaledRows = this.rows.length;
     }
-    if (this.#paints === 0) this.#summarise();
-    else if (this.#paints % SUMMARY_EVERY_PAINTS === 0) this.#painter.request(this.#summarise);
+    // Another filter or the first lines: at once. A slow log: each time, for its next line may be long in coming.
+    if (this.#paints === 0 || added === 0) this.#summarise();
+    else if (added < FAST_LINES || this.#paints % SUMMARY_EVERY_PAINTS === 0)
+      this.#painter.request(this.#summarise);
     this.#paints += 1;
   }
 
