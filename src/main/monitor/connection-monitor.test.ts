@@ -166,6 +166,22 @@ describe('ConnectionMonitor', () => {
     await monitor.stop();
   });
 
+  it('counts what the log held already by its own time, and writes none of it to history again', async () => {
+    const { monitor, clock, history, log } = await live();
+    const beganMs = clock.now();
+    await clock.advance(500);
+    log.listener.state({ label: 'app.log', state: 'live', sinceMs: clock.now(), error: null });
+    log.listener.lines('app.log', [
+      timingLine('3', 10, beganMs - 86_400_000),
+      timingLine('3', 20, beganMs - 60_000),
+      timingLine('3', 30, beganMs + 400),
+    ]);
+    const { stages } = monitor.followTenant('3', { emit: nobody, fail: nobody }, never);
+    expect(stages.find(({ stage }) => stage === 'total')?.rawMs).toEqual([20, 30]);
+    expect(history.timings.map(({ totalMs }) => totalMs)).toEqual([30]);
+    await monitor.stop();
+  });
+
   it('keeps timing that comes before the database has named anybody', async () => {
     const { monitor, clock, source, log } = plainMonitor();
     source.before = () => Promise.reject(refused);

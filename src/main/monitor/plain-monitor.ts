@@ -119,10 +119,10 @@ export function plainMonitor(changes: Partial<MonitorOptions> = {}, rules: Alert
   return { monitor, clock, source, history, alerts, input, log };
 }
 
-export function timingLine(tenantId: string, totalMs: number): ParsedLine {
+export function timingLine(tenantId: string, totalMs: number, atMs: number | null = null): ParsedLine {
   return {
     readAtMs: 0,
-    atMs: 0,
+    atMs,
     kind: 'line',
     level: 'info',
     text: '[TIMING] {}',
