@@ -26,7 +26,7 @@ export interface Followed<S extends StreamName> {
   readonly snapshot: Snapshot<S>;
   readonly deltas: Delta<S>[];
   readonly failures: unknown[];
-  leave(): void;
+  leave: () => void;
 }
 
 export class TestBackend implements AsyncDisposable {

@@ -51,7 +51,9 @@ beforeAll(async () => {
     }),
   );
   process.env['HEADWAY_TEST_PASSWORD'] = reader.password;
-  stack.defer(() => void delete process.env['HEADWAY_TEST_PASSWORD']);
+  stack.defer(() => {
+    delete process.env['HEADWAY_TEST_PASSWORD'];
+  });
   const { host, port, user, privateKeyFile: file } = sshd;
   beganMs = Date.now();
   backend = await TestBackend.start(folder, {
