@@ -18,6 +18,8 @@ interface Changes {
   started?: boolean | null;
   finished?: boolean | null;
   workersSilentMs?: number;
+  /** Ready jobs before its own; null when not known. */
+  ahead?: number | null;
 }
 
 /** A tenant with work that goes well, but for the changes. */
@@ -36,7 +38,7 @@ function facts(changes: Changes = {}): StatusFacts {
         oldestRunningAtMs: null,
         arrivalsTotal: null,
         attemptsTotal: null,
-        behind: null,
+        behind: changes.ahead == null ? null : { ahead: exact(changes.ahead), tenants: [] },
         paused: changes.paused ? { by: 'ann', sinceMs: null, reason: 'deploy' } : null,
       },
       lagMs,
@@ -73,6 +75,8 @@ describe('tenantStatus', () => {
     ['the lag is at the level', { lagMs: LEVEL, started: false, finished: false }, 'ok'],
     ['the lag was at the level once', { lagMs: OVER, minLagMs: LEVEL, trend: 'rising' }, 'ok'],
     ['nothing starts', { lagMs: OVER, started: false }, 'stalled'],
+    ['nothing starts though its turn has come', { lagMs: OVER, started: false, ahead: 0 }, 'stalled'],
+    ['nothing starts for it behind others', { lagMs: OVER, started: false, ahead: 50 }, 'lagging'],
     ['nothing starts nor finishes', { lagMs: OVER, started: false, finished: false }, 'stalled'],
     ['nothing starts and the lag is not known', { lagMs: null, started: false }, 'stalled'],
     ['nothing finishes', { lagMs: OVER, finished: false }, 'stuck'],

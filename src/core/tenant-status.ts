@@ -1,5 +1,6 @@
 // A tenant's condition in one word, by rules applied in a fixed order (after Burrow's lag evaluation, which
 // judges a window and not a moment, so that a burst that is worked off raises no alarm).
+import type { TenantSample } from './sample.ts';
 import type { TenantStatus } from './status.ts';
 import type { TenantView } from './tenant-window.ts';
 
@@ -29,7 +30,9 @@ export interface StatusFacts {
  *   do: a job of it would not run either.
  * - `idle`: certainly nothing ready and nothing running.
  * - `ok`: the lag was at or under the allowed level at least once in the window.
- * - `stalled`: something is ready, and nothing was started in the window.
+ * - `stalled`: something is ready, nothing was started in the window, and nothing stands before it in the workers'
+ *   order as far as that is known. A tenant that waits behind others while the workers work is late, not stalled:
+ *   its turn will come (docs/adr/0008).
  * - `stuck`: something runs, and nothing was finished in the window.
  * - `lagging`: the lag stayed above the level and does not fall.
  * - `recovering`: the lag is above the level and falls (trend of the window).
@@ -44,10 +47,15 @@ export function tenantStatus({ view, windowMs, workersSilentMs, allowedLagMs }: 
   if (workersSilentMs > windowMs) return 'stopped';
   if (isNone(ready) && isNone(running)) return 'idle';
   if (view.minLagMs !== null && view.minLagMs <= allowedLagMs) return 'ok';
-  if (ready.value > 0 && view.started === false) return 'stalled';
+  if (ready.value > 0 && view.started === false && !waitsItsTurn(view.sample)) return 'stalled';
   if (running.value > 0 && view.finished === false) return 'stuck';
   if (view.minLagMs === null) return 'no-data';
   return view.trend === 'falling' ? 'recovering' : 'lagging';
+}
+
+/** Silent workers are ruled out before: what is in front is being worked off. */
+function waitsItsTurn({ behind }: TenantSample): boolean {
+  return behind !== null && behind.ahead.value > 0;
 }
 
 function isNone(count: { value: number; kind: string }): boolean {

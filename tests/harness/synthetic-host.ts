@@ -5,11 +5,13 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { MethodHandlers, StreamHandlers } from '../../src/contract/api.ts';
+import type { OverviewDelta } from '../../src/contract/live.ts';
 import { HeadwayError } from '../../src/contract/errors.ts';
 import type { Rehearsal } from '../../src/contract/rehearsal.ts';
 import { THIS_COMPUTER } from '../../src/contract/settings.ts';
 import { seededRandom } from '../../src/core/seeded-random.ts';
 import { Dispatcher } from '../../src/main/host/dispatcher.ts';
+import { rowChange } from '../../src/main/monitor/overview-feed.ts';
 import { WebFace } from '../../src/main/host/web-face.ts';
 import { AlertPlay, syntheticRules } from './synthetic/alert-play.ts';
 import {
@@ -94,7 +96,7 @@ class Stage {
         connection,
         fleet: new Fleet({ connection, tenants: count, tickMs, random }, startedAtMs),
         alerts: new AlertPlay(connection, rules, random, startedAtMs),
-        overview: new Bell<ReturnType<Fleet['tick']>>(),
+        overview: new Bell<OverviewDelta['changed']>(),
         log: new LogPlay({ random, tenants: Math.max(1, count), linesPerS }),
         lines: new Bell<ReturnType<LogPlay['next']>>(),
       };
@@ -119,8 +121,13 @@ class Stage {
     this.#timers.push(
       setInterval(() => {
         for (const { fleet, alerts: judge, overview } of plays) {
+          const before = fleet.rows;
           const rows = fleet.tick(Date.now());
-          overview.ring(rows);
+          // Only the fields that differ, as the backend does.
+          const changed = rows
+            .map((row, index) => rowChange(before[index], row))
+            .filter((change) => change !== null);
+          overview.ring(changed);
           const change = judge.judge(rows, Date.now());
           if (change !== null) alerts.ring(change);
         }
@@ -202,7 +209,7 @@ class Stage {
       overview: ({ connectionId }, sink, signal) => {
         const { fleet, overview } = play(connectionId);
         overview.listen(
-          (rows) => sink.emit({ head: fleet.head(Date.now()), changed: rows, removed: [] }),
+          (changed) => sink.emit({ head: fleet.head(Date.now()), changed, removed: [] }),
           signal,
         );
         return Promise.resolve({ head: fleet.head(Date.now()), rows: fleet.rows });

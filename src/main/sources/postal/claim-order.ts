@@ -10,7 +10,7 @@ export const CLAIM_ORDER =
   "lowest queue id first: Postal's claim names no order, so InnoDB walks the primary key";
 
 /** Only the latest are asked about: who is on time waits for nobody. */
-const LATEST = 10;
+const LATEST = 50;
 
 /** How many ready rows the claim puts before the oldest ready row of each of the latest tenants, by tenant. */
 export function behindOfLatest(

@@ -4,22 +4,27 @@ const known = ['load', 'inspect', 'dkim', 'deliver', 'other'];
 /** The name of a colour in theme.css. */
 export function stageColor(stage: string): string {
   const at = known.indexOf(stage);
-  if (stage === 'other' || stage === 'total') return '--series-6';
+  if (stage === 'other' || stage === 'total' || stage === WAIT) return '--series-6';
   if (at >= 0) return `--series-${at + 1}`;
   let hash = 0;
   for (const character of stage) hash = (hash * 31 + (character.codePointAt(0) ?? 0)) >>> 0;
   return `--series-${(hash % 5) + 1}`;
 }
 
+/** The time before the run, which some workers log beside its stages: no part of the run's total. */
+export const WAIT = 'wait';
+
 /** The stages of a run in their order, and what is left over as "other". */
 export function stageParts(
   stages: Readonly<Record<string, number>>,
   totalMs: number,
 ): { stage: string; ms: number }[] {
-  const parts = Object.entries(stages).map(([stage, ms]) => ({ stage, ms }));
+  const parts = Object.entries(stages)
+    .filter(([stage]) => stage !== WAIT)
+    .map(([stage, ms]) => ({ stage, ms }));
   const otherMs = totalMs - parts.reduce((sum, { ms }) => sum + ms, 0);
   // Under a hundredth it is rounding.
-  if (otherMs > totalMs / 100) parts.push({ stage: 'other', ms: otherMs });
+  if (otherMs > totalMs / 100 && !('other' in stages)) parts.push({ stage: 'other', ms: otherMs });
   return parts;
 }
 

@@ -61,6 +61,8 @@ export interface ChartData {
   stepFor?: (max: number, most: number) => number;
   /** Whether times stand under the axis; charts below each other need them once. */
   showTimes: boolean;
+  /** Gaps up to this length are drawn through. */
+  bridgeMs: number;
   /** A moment that the pointer is at, in this chart or in another one. */
   cursorMs: number | null;
 }
@@ -76,12 +78,15 @@ export interface ChartEvents {
 export const PLOT_LEFT = 64;
 export const PLOT_RIGHT = 8;
 const Y_PARTS = 4;
+/** Half the width of `16:22:30`, px. */
+const LABEL_HALF = 24;
 
 /** Draws into a canvas until disposed of. */
 export class TimeChart {
   readonly #canvas: HTMLCanvasElement;
   readonly #chart: Chart<'line', Point[]>;
   #data: ChartData;
+  #look = NaN;
   #drag: { fromX: number; toX: number } | null = null;
   /** Resolved colours; a new look at the theme with every update. */
   readonly #colors = new Map<string, string>();
@@ -95,9 +100,11 @@ export class TimeChart {
     this.#listenForCursor(events);
   }
 
-  update(data: ChartData): void {
-    const onlyCursor = sameButCursor(this.#data, data);
+  /** `look` is any number that changes with the theme. */
+  update(data: ChartData, look: number): void {
+    const onlyCursor = look === this.#look && sameButCursor(this.#data, data);
     this.#data = data;
+    this.#look = look;
     if (onlyCursor) {
       this.#chart.draw();
       return;
@@ -128,13 +135,25 @@ export class TimeChart {
   }
 
   #configuration(): ChartConfiguration<'line', Point[]> {
-    const { times, series, fromMs, toMs, bucketMs, stacked, log, format, levels, stepFor, showTimes } =
-      this.#data;
+    const {
+      times,
+      series,
+      fromMs,
+      toMs,
+      bucketMs,
+      stacked,
+      log,
+      format,
+      levels,
+      stepFor,
+      showTimes,
+      bridgeMs,
+    } = this.#data;
     const text = this.#color('--text-3');
     const grid = this.#color('--grid-line');
     const font = { family: getComputedStyle(this.#canvas).fontFamily, size: 11 };
     const unfinishedFromMs = Date.now() - bucketMs;
-    const points = pointsOf(times, series, stacked, log);
+    const points = pointsOf(times, series, { stacked, log, bridgeMs });
     let highest = 0;
     for (const list of points) for (const { y } of list) if (y !== null && y > highest) highest = y;
     // A threshold far above everything would press the line to the ground.
@@ -143,9 +162,10 @@ export class TimeChart {
     const labels = new Map<number, string>();
     const datasets = series.map((one, index): ChartDataset<'line', Point[]> => {
       const color = this.#color(one.color);
+      const own = points[index] ?? [];
       return {
         label: one.label,
-        data: points[index] ?? [],
+        data: own,
         borderColor: color,
         backgroundColor: translucent(color),
         fill: one.fill === true ? (stacked && index > 0 ? '-1' : 'origin') : false,
@@ -155,7 +175,7 @@ export class TimeChart {
           borderDash: ({ p1 }) =>
             p1.parsed.x !== null && p1.parsed.x > unfinishedFromMs ? [3, 3] : undefined,
         },
-        pointRadius: (context) => (isAlone(one.values, context.dataIndex) ? 1.5 : 0),
+        pointRadius: (context) => (isAlone(own, context.dataIndex) ? 1.5 : 0),
         pointHoverRadius: 3,
         pointBackgroundColor: color,
         spanGaps: false,
@@ -191,9 +211,17 @@ export class TimeChart {
               callback: (value) => labels.get(Number(value)) ?? '',
             },
             afterBuildTicks: (axis) => {
-              const ticks = timeTicks(fromMs, toMs, Math.max(3, Math.floor(axis.width / 96)));
+              const ticks = timeTicks(fromMs, toMs, Math.max(3, Math.floor(axis.width / 96))).filter(
+                // A label that would stand over the edge is left out.
+                ({ atMs }) => ((toMs - atMs) / (toMs - fromMs)) * axis.width > LABEL_HALF - PLOT_RIGHT,
+              );
               for (const { atMs, label } of ticks) labels.set(atMs, label);
               axis.ticks = ticks.map(({ atMs }) => ({ value: atMs }));
+            },
+            // No room for labels that hang over: the plots must stand exactly below each other.
+            afterFit: (axis) => {
+              axis.paddingLeft = 0;
+              axis.paddingRight = 0;
             },
           },
           y: {
@@ -272,10 +300,12 @@ export class TimeChart {
           line(ctx, area.left, y, area.right, y);
         }
         ctx.setLineDash([]);
+        ctx.globalAlpha = 0.5;
         for (const mark of this.#data.marks) {
           ctx.strokeStyle = this.#color(mark.severity === null ? '--border-strong' : `--${mark.severity}`);
           line(ctx, x(mark.atMs), area.top, x(mark.atMs), area.bottom);
         }
+        ctx.globalAlpha = 1;
         if (this.#data.cursorMs !== null) {
           ctx.strokeStyle = this.#color('--control-border');
           line(ctx, x(this.#data.cursorMs), area.top, x(this.#data.cursorMs), area.bottom);

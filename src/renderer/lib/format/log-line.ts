@@ -15,8 +15,8 @@ const clock = new Intl.DateTimeFormat('en-GB', {
   second: '2-digit',
   fractionalSecondDigits: 3,
 });
-/** `12:34:56.789`, local time. */
-export const formatClock = (atMs: number): string => clock.format(atMs);
+/** `12:34:56.789`, local time; a whole second without its noughts, for most logs tell no finer time. */
+export const formatClock = (atMs: number): string => clock.format(atMs).replace(/\.000$/, '');
 
 const full = new Intl.DateTimeFormat('en-GB', {
   day: 'numeric',
@@ -27,7 +27,7 @@ const full = new Intl.DateTimeFormat('en-GB', {
   fractionalSecondDigits: 3,
 });
 /** `22 Nov, 12:34:56.789`, local time. */
-export const formatMoment = (atMs: number): string => full.format(atMs);
+export const formatMoment = (atMs: number): string => full.format(atMs).replace(/\.000$/, '');
 
 const HEAD =
   /^(?:<\d+>)?(?:\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?|[A-Z][a-z]{2} {1,2}\d{1,2} \d\d:\d\d:\d\d)\s+/;

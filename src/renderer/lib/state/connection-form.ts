@@ -13,8 +13,8 @@ import type {
 } from '../../../contract/settings.ts';
 
 export type TlsMode = ConnectionSettings['database']['tls']['mode'];
-export const environments = environmentSchema.options;
-export const safeties = safetySchema.options;
+const environments = environmentSchema.options;
+const safeties = safetySchema.options;
 
 /** A secret is written and never read: what is kept shows only where it comes from. */
 export interface SecretFields {
@@ -333,17 +333,13 @@ const filled = (texts: Record<string, string>): Record<string, string> =>
 
 /** What is wrong, in the words of a form. */
 function wordsFor(issue: z.core.$ZodIssue): string {
-  switch (issue.code) {
-    case 'too_small':
-      if (issue.origin === 'string') return 'Needed';
-      return issue.origin === 'array' ? 'At least one is needed' : `At least ${issue.minimum}`;
-    case 'too_big':
-      return issue.origin === 'string' ? `At most ${issue.maximum} characters` : `At most ${issue.maximum}`;
-    case 'invalid_type':
-      return issue.expected === 'number' || issue.expected === 'int' ? 'A number is needed' : 'Needed';
-    case 'invalid_union':
-      return 'Needed';
-    default:
-      return issue.message;
+  if (issue.code === 'too_small') {
+    if (issue.origin === 'string') return 'Needed';
+    return issue.origin === 'array' ? 'At least one is needed' : `At least ${issue.minimum}`;
   }
+  if (issue.code === 'too_big')
+    return `At most ${issue.maximum}${issue.origin === 'string' ? ' characters' : ''}`;
+  if (issue.code === 'invalid_type')
+    return issue.expected === 'number' || issue.expected === 'int' ? 'A number is needed' : 'Needed';
+  return issue.code === 'invalid_union' ? 'Needed' : issue.message;
 }

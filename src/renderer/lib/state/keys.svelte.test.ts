@@ -90,3 +90,14 @@ it('writes keys as the system does', () => {
   expect(keyCaps('g o', false)).toEqual(['g', 'o']);
   expect(keyCaps('ArrowDown', false)).toEqual(['↓']);
 });
+
+it('leaves Enter and Space to the button or link that has the focus', () => {
+  keys.register([action('open', 'Enter'), action('peek', 'Space')]);
+  for (const tagName of ['BUTTON', 'A']) {
+    expect(press('Enter', { target: { tagName } })).toBe(false);
+    expect(press(' ', { target: { tagName } })).toBe(false);
+    expect(press('/', { target: { tagName } })).toBe(true);
+  }
+  expect(press('Enter', { target: { tagName: 'DIV' } })).toBe(true);
+  expect(ran).toEqual(['filter', 'filter', 'open']);
+});

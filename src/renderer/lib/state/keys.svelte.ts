@@ -52,6 +52,8 @@ export class KeyMap {
     const always = key.startsWith('Mod+') || key === 'Escape';
     if (this.suspended && !key.startsWith('Mod+')) return false;
     if (isTyping(press.target) && !always) return false;
+    // They press the button or follow the link that has the focus.
+    if ((key === 'Enter' || key === 'Space') && isPressable(press.target)) return false;
     const waiting = this.#now() - this.#pendingAtMs <= SEQUENCE_MS ? this.pending : '';
     this.pending = '';
     const typed = waiting === '' ? key : `${waiting} ${key}`;
@@ -89,6 +91,12 @@ function isTyping(target: EventTarget | null): boolean {
     return true;
   if (element.tagName !== 'INPUT') return false;
   return !['checkbox', 'radio', 'button', 'range'].includes((element as HTMLInputElement).type);
+}
+
+function isPressable(target: EventTarget | null): boolean {
+  if (target === null || !('tagName' in target)) return false;
+  const { tagName } = target as HTMLElement;
+  return ['BUTTON', 'A', 'INPUT', 'SUMMARY'].includes(tagName);
 }
 
 const capNames: Record<string, string> = {

@@ -13,6 +13,8 @@ import type { Painter } from './painter.svelte.ts';
 const CAPACITY = 10_000;
 /** The scale of the bars moves seldom: a bar must not change its length while one looks at it. */
 const SCALE_EVERY_PAINTS = 20;
+/** The histogram counts all lines held; in a frame of its own it makes no other one long. */
+const SUMMARY_EVERY_PAINTS = 5;
 
 export interface LogRange {
   lines: number;
@@ -50,8 +52,12 @@ export class LogsState {
   #nextStats: LogStats | null = null;
   #nextWaiting = 0;
   #paints = 0;
+  #scaledRows = 0;
   readonly #unsubscribe: () => void;
   readonly #paint = (): void => this.#publish();
+  readonly #summarise = (): void => {
+    this.histogram = this.#book.histogram();
+  };
 
   constructor(
     backend: Backend,
@@ -93,7 +99,7 @@ export class LogsState {
     this.#book.setTest((line) => this.filter.matches(line));
     this.#nextWaiting = this.#countShown(this.#incoming);
     this.waiting = this.following ? 0 : this.#nextWaiting;
-    this.#paints = 0;
+    this.#scaledRows = 0;
     this.#show();
   }
 
@@ -189,16 +195,22 @@ export class LogsState {
 
   #show(): void {
     this.rows = [...this.#book.rows];
-    this.histogram = this.#book.histogram();
     const { first, last, size } = this.#book;
     this.range = first === undefined || last === undefined ? null : { lines: size, first, last };
-    if (this.#paints % SCALE_EVERY_PAINTS === 0) this.scaleMs = this.#book.scaleMs();
+    // A log that has grown to twice its rows is another log.
+    if (this.#paints % SCALE_EVERY_PAINTS === 0 || this.rows.length >= this.#scaledRows * 2) {
+      this.scaleMs = this.#book.scaleMs();
+      this.#scaledRows = this.rows.length;
+    }
+    if (this.#paints === 0) this.#summarise();
+    else if (this.#paints % SUMMARY_EVERY_PAINTS === 0) this.#painter.request(this.#summarise);
     this.#paints += 1;
   }
 
   [Symbol.dispose](): void {
     this.#unsubscribe();
     this.#painter.forget(this.#paint);
+    this.#painter.forget(this.#summarise);
   }
 }
 

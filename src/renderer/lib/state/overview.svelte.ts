@@ -4,6 +4,7 @@
 import { applyRows } from '../../../contract/live.ts';
 import type { OverviewHead, TenantRow } from '../../../contract/live.ts';
 import type { WireError } from '../../../contract/errors.ts';
+import { depthOf } from '../format/state-bar.ts';
 import type { Backend } from './backend.ts';
 import type { Painter } from './painter.svelte.ts';
 import { compareRows, groupOf, movedRows, rowFilter } from './row-order.ts';
@@ -21,6 +22,8 @@ export class OverviewState {
   rows = $state.raw<readonly TenantRow[]>([]);
   /** All tenants by group, filtered or not. */
   counts = $state.raw(noCounts);
+  /** Jobs of the tenant that has most: the scale of the bars. */
+  deepest = $state.raw(0);
   /** Rows that will move once the order is free again. */
   moved = $state(0);
   /** True once the first snapshot came. */
@@ -139,8 +142,13 @@ export class OverviewState {
     this.head = this.#nextHead;
     this.known = this.#nextKnown;
     const counts = { ...noCounts };
-    for (const row of this.#all.values()) counts[groupOf(row)] += 1;
+    let deepest = 0;
+    for (const row of this.#all.values()) {
+      counts[groupOf(row)] += 1;
+      deepest = Math.max(deepest, depthOf(row));
+    }
     this.counts = counts;
+    this.deepest = deepest;
 
     const shown = rowFilter(this.filter.text, this.filter.group);
     const ordered = shown === null ? [...this.#all.values()] : [...this.#all.values()].filter(shown);

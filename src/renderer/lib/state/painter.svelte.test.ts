@@ -57,3 +57,12 @@ it('paints nothing for who is gone, and asks for no frame without need', () => {
   expect(painted).toEqual([]);
   expect(waiting).toBeNull();
 });
+
+it('paints two parts in two frames', () => {
+  painter.request(paint);
+  painter.request(() => painted.push('totals'));
+  frame();
+  expect(painted).toEqual(['rows']);
+  frame();
+  expect(painted).toEqual(['rows', 'totals']);
+});

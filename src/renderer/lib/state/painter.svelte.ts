@@ -1,5 +1,6 @@
-// The one gate between live data and the screen: at most 10 paints a second, none while the window is hidden
-// (a hidden page gets no animation frames), none while refresh is paused. Data goes on arriving behind it.
+// The one gate between live data and the screen: each part is painted at most 10 times a second and in a frame of its
+// own, so that two of them never make one long frame; nothing is painted while the window is hidden (a hidden page
+// gets no animation frames) or while refresh is paused. Data goes on arriving behind it.
 
 export interface Frames {
   request(callback: () => void): number;
@@ -14,9 +15,10 @@ export class Painter {
   /** Why the screen stands still; null while it is live. */
   pausedAtMs = $state<number | null>(null);
   readonly #frames: Frames;
+  /** In the order in which they were asked. */
   readonly #due = new Set<() => void>();
+  readonly #paintedMs = new WeakMap<() => void, number>();
   #handle: number | null = null;
-  #lastMs = -Infinity;
 
   constructor(frames: Frames) {
     this.#frames = frames;
@@ -47,14 +49,15 @@ export class Painter {
   #frame(): void {
     this.#handle = null;
     if (this.pausedAtMs !== null) return;
-    if (this.#frames.now() - this.#lastMs < MIN_INTERVAL_MS) {
-      this.#wake();
-      return;
+    const nowMs = this.#frames.now();
+    for (const paint of this.#due) {
+      if (nowMs - (this.#paintedMs.get(paint) ?? -Infinity) < MIN_INTERVAL_MS) continue;
+      this.#due.delete(paint);
+      this.#paintedMs.set(paint, nowMs);
+      paint();
+      break;
     }
-    this.#lastMs = this.#frames.now();
-    const due = [...this.#due];
-    this.#due.clear();
-    for (const paint of due) paint();
+    this.#wake();
   }
 
   [Symbol.dispose](): void {
