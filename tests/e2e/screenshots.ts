@@ -15,7 +15,7 @@ const { values } = parseArgs({
 });
 const [width = 1280, height = 800] = values.size.split('x').map(Number);
 /** The burst comes three seconds after the start; by then the others have waited long enough to be late. */
-const INCIDENT_AT_ITS_HEIGHT_MS = 28_000;
+const INCIDENT_AT_ITS_HEIGHT_MS = 20_000;
 const SETTLE_MS = 2_500;
 
 const here = '/connection/this-computer';
