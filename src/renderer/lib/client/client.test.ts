@@ -218,6 +218,31 @@ describe('streams', () => {
   });
 });
 
+describe('a stream that ends for a while', () => {
+  const error = { code: 'not-found', message: 'changed', retryable: true };
+
+  test('is told and begun again', async () => {
+    const { timers, backend, client } = await connected();
+    const { seen } = follow(client);
+    backend.say({ t: 'error', id: backend.last('subscribe').id, error });
+    expect(seen).toEqual([['error', 'not-found']]);
+    backend.sent = [];
+    await timers.pass(600);
+    backend.say({ t: 'snapshot', id: backend.last('subscribe').id, snapshot: 'again' });
+    expect(seen.at(-2)).toEqual(['snapshot', 'again']);
+  });
+
+  test('stays ended for who has left meanwhile', async () => {
+    const { timers, backend, client } = await connected();
+    const { end } = follow(client);
+    backend.say({ t: 'error', id: backend.last('subscribe').id, error });
+    backend.sent = [];
+    end();
+    await timers.pass(600);
+    expect(backend.sent.filter((message) => message.t === 'subscribe')).toEqual([]);
+  });
+});
+
 describe('the line', () => {
   test('delays grow to 10 s while the backend is away, each with the time of the next try', async () => {
     const timers = new FakeTimers();

@@ -25,7 +25,7 @@ interface SubscriptionHandlers<S extends StreamName> {
   /** The whole, at the start and again after each interruption. */
   snapshot(snapshot: Snapshot<S>): void;
   delta(delta: Delta<S>): void;
-  /** The stream has ended with an error and stays ended. */
+  /** The stream has ended. When the error is retryable it is begun again by itself, with a new snapshot. */
   error(error: WireError): void;
   status?(status: SubscriptionStatus): void;
 }
@@ -75,6 +75,8 @@ interface AnyHandlers {
 }
 
 const CALL_TIMEOUT_MS = 30_000;
+/** A stream that ended for a while (its connection was changed) is begun again after this. */
+const STREAM_RETRY_MS = 500;
 
 /** Opens the line and keeps it open until `close`. */
 export function createClient(connect: ConnectTransport, options: { timers?: ClientTimers } = {}): Client {
@@ -88,6 +90,8 @@ class ContractClient implements Client {
   readonly #calls = new Map<number, PendingCall>();
   /** By the id of now: each renewal takes a new one, so that what the old one still sends is not heard. */
   readonly #subscriptions = new Map<number, Subscription>();
+  /** Ended for a while; how to take back the new beginning. */
+  readonly #resting = new Map<Subscription, () => void>();
   #lastId = 0;
   #dropped = 0;
 
@@ -160,6 +164,8 @@ class ContractClient implements Client {
     };
     this.#begin(subscription);
     return () => {
+      this.#resting.get(subscription)?.();
+      this.#resting.delete(subscription);
       const id = this.#idOf(subscription);
       if (id === undefined) return;
       this.#subscriptions.delete(id);
@@ -174,6 +180,8 @@ class ContractClient implements Client {
   close(): void {
     this.#link.close();
     this.#subscriptions.clear();
+    for (const takeBack of this.#resting.values()) takeBack();
+    this.#resting.clear();
   }
 
   #begin(subscription: Subscription): void {
@@ -182,6 +190,15 @@ class ContractClient implements Client {
     subscription.dropped = 0;
     this.#subscriptions.set(id, subscription);
     this.#link.send({ t: 'subscribe', id, stream: subscription.stream, params: subscription.params });
+  }
+
+  #rest(subscription: Subscription): void {
+    this.#interrupt(subscription);
+    const takeBack = this.#timers.after(STREAM_RETRY_MS, () => {
+      this.#resting.delete(subscription);
+      this.#begin(subscription);
+    });
+    this.#resting.set(subscription, takeBack);
   }
 
   #idOf(subscription: Subscription): number | undefined {
@@ -213,7 +230,9 @@ class ContractClient implements Client {
     if (message.t === 'error') {
       this.#calls.get(id)?.settle({ error: fromWire(message.error) });
       this.#subscriptions.delete(id);
-      if (subscription !== undefined) guarded(() => subscription.handlers.error(message.error));
+      if (subscription === undefined) return;
+      if (message.error.retryable) this.#rest(subscription);
+      guarded(() => subscription.handlers.error(message.error));
     } else if (subscription === undefined) {
       // Sent before the host had heard that it is over.
     } else if (message.t === 'snapshot') {
