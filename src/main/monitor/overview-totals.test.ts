@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { tenantRow } from '../../contract/plain-rows.ts';
 import { atLeast, estimate, exact } from '../../core/count.ts';
 import { overviewTotals } from './overview-totals.ts';
-import { tenantRow } from './plain-rows.ts';
 
 const unknown = { kind: 'unknown' } as const;
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { tenantRow } from '../../../contract/plain-rows.ts';
 import { exact } from '../../../core/count.ts';
 import { seededRandom } from '../../../core/seeded-random.ts';
-import { tenantRow } from './test-rows.ts';
 import { compareRows, movedRows, rowFilter } from './row-order.ts';
 
 const names = (rows: { name: string }[]): string[] => rows.map(({ name }) => name);
