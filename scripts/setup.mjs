@@ -23,7 +23,10 @@ function quietly(command, args, what) {
   const run = spawnSync(command, args, { cwd: root, encoding: 'utf8', shell: windows, maxBuffer: 1 << 28 });
   if (run.status === 0) return;
   const output = `${run.stdout ?? ''}${run.stderr ?? ''}${run.error ? String(run.error) : ''}`;
-  giveUp(`${what} failed.\n${output.split('\n').slice(-40).join('\n')}`);
+  const lines = output.split('\n').filter((line) => line.trim() !== '' && !line.includes('EBADENGINE'));
+  // A tool names the cause first and what it did about it last.
+  const shown = lines.length <= 60 ? lines : [...lines.slice(0, 30), '...', ...lines.slice(-30)];
+  giveUp(`${what} failed.\n${shown.join('\n')}`);
 }
 
 /** The Node binary that the code runs on: the packaged Node 24, or this one when it is new enough. */
@@ -42,7 +45,9 @@ export function environment() {
 /** Installs the npm packages when they are missing or older than package-lock.json. */
 export function ensurePackages() {
   const stamp = at('node_modules', '.headway-lock');
-  const lock = createHash('sha256').update(readFileSync(at('package-lock.json'))).digest('hex');
+  const lock = createHash('sha256')
+    .update(readFileSync(at('package-lock.json')))
+    .digest('hex');
   if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== lock) {
     say('installing the npm packages (once; about a minute) ...');
     quietly('npm', ['ci', '--no-audit', '--no-fund'], 'npm ci');
@@ -66,7 +71,9 @@ function newestChange(path) {
 /** Builds the window and the desktop entry when their sources are newer than the last build. */
 export function ensureBuild() {
   const stamp = at('out', '.built');
-  const sources = ['src', 'electron.vite.config.ts', 'package-lock.json'].map((name) => newestChange(at(name)));
+  const sources = ['src', 'electron.vite.config.ts', 'package-lock.json'].map((name) =>
+    newestChange(at(name)),
+  );
   if (existsSync(stamp) && statSync(stamp).mtimeMs > Math.max(...sources)) return;
   say('building the window ...');
   const run = spawnSync(nodeBinary(), [at('node_modules/electron-vite/bin/electron-vite.js'), 'build'], {

@@ -21,7 +21,8 @@ function whyNoElectron() {
     timeout: FETCH_TIMEOUT_MS,
   });
   if (fetched.status === 0) return null;
-  const cause = /^.*Error:?.*$/m.exec(fetched.stderr ?? '')?.[0]?.trim() ?? 'the download did not end in time';
+  const cause =
+    /^.*Error:?.*$/m.exec(fetched.stderr ?? '')?.[0]?.trim() ?? 'the download did not end in time';
   return `the Electron binary could not be fetched (${cause})`;
 }
 

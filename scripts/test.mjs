@@ -11,7 +11,8 @@ const reports = mkdtempSync(join(tmpdir(), 'headway-test-'));
 process.on('exit', () => rmSync(reports, { recursive: true, force: true }));
 
 const report = (name) => join(reports, `${name}.json`);
-const vitest = (name) => `vitest run --project ${name} --reporter=default --reporter=json --outputFile=${report(name)}`;
+const vitest = (name) =>
+  `vitest run --project ${name} --reporter=default --reporter=json --outputFile=${report(name)}`;
 const steps = {
   check: 'npm run -s check',
   unit: vitest('unit'),
@@ -37,7 +38,12 @@ function count(name) {
 
 /** Runs one step; resolves to its exit code and everything it printed. */
 function runStep(name, command) {
-  const env = { ...environment(), PLAYWRIGHT_JSON_OUTPUT_NAME: report(name), NO_COLOR: '1', FORCE_COLOR: '0' };
+  const env = {
+    ...environment(),
+    PLAYWRIGHT_JSON_OUTPUT_NAME: report(name),
+    NO_COLOR: '1',
+    FORCE_COLOR: '0',
+  };
   const child = spawn(command, { cwd: root, env, shell: true, stdio: ['ignore', 'pipe', 'pipe'] });
   const output = [];
   child.stdout.on('data', (chunk) => output.push(chunk));
@@ -64,7 +70,8 @@ for (const [name, command] of Object.entries(steps)) {
   const { code, text } = await runStep(name, command);
   const seconds = ((Date.now() - began) / 1000).toFixed(1);
   console.log(`${code === 0 ? 'ok    ' : 'FAILED'} ${name} (${seconds} s)`);
-  if (code === 0) for (const said of text.match(/^.*SKIPPED ALOUD.*$/gm) ?? []) console.log(`       ${said.trim()}`);
+  if (code === 0)
+    for (const said of text.match(/^.*SKIPPED ALOUD.*$/gm) ?? []) console.log(`       ${said.trim()}`);
   else {
     broken += 1;
     console.log(text.split('\n').slice(-200).join('\n'));

@@ -84,7 +84,7 @@ describe('headway serve', () => {
     const cookie = (await ask(server.url)).headers.get('set-cookie')?.split(';')[0] ?? '';
     const socket = new WebSocket(`ws://${server.url.host}/ws`, {
       headers: { cookie, origin: server.url.origin },
-    } as never);
+    });
     owner.defer(() => socket.close());
     await new Promise((resolve, reject) => {
       socket.addEventListener('open', resolve);

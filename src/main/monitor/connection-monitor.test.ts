@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { HeadwayError } from '../../contract/errors.ts';
+import type { HeadwayError } from '../../contract/errors.ts';
 import {
   applyRows,
   type ConnectionSummary,
@@ -9,32 +9,11 @@ import {
 import type { LogTail } from '../../contract/logs.ts';
 import { exact } from '../../core/count.ts';
 import { settled } from './fake-clock.ts';
-import { plainMonitor, timingLine } from './plain-monitor.ts';
+import { liveMonitor, plainMonitor, refused, timingLine } from './plain-monitor.ts';
 import { lateTenant, sampleAt, tenantSample } from './plain-source.ts';
 
 const never = new AbortController().signal;
 const nobody = () => undefined;
-const refused = new HeadwayError('unreachable', 'db:3306 cannot be reached.', { retryable: true });
-
-/** A monitor that is live with tenants 3 (mailflow, late) and 17 (newsletter). */
-async function live(...changes: Parameters<typeof plainMonitor>) {
-  const parts = plainMonitor(...changes);
-  const { monitor, clock, source } = parts;
-  source.named = [
-    { id: '3', name: 'mailflow', detail: '' },
-    { id: '17', name: 'newsletter', detail: '' },
-  ];
-  source.sample = () => {
-    const nowMs = clock.now();
-    return sampleAt(nowMs, [lateTenant('3', 200_000, nowMs), tenantSample('17', { running: exact(2) })]);
-  };
-  monitor.start();
-  await settled();
-  const rowOf = (id: string) => monitor.followOverview(nobody, never).rows.find((row) => row.id === id);
-  const goDown = () => (source.before = () => Promise.reject(refused));
-  const comeBack = () => (source.before = () => Promise.resolve());
-  return { ...parts, rowOf, goDown, comeBack };
-}
 
 describe('ConnectionMonitor', () => {
   it('shows structure before data: names while the first poll is under way', async () => {
@@ -54,7 +33,7 @@ describe('ConnectionMonitor', () => {
   });
 
   it('turns a poll into rows, head, history and observations', async () => {
-    const { monitor, clock, history, alerts, rowOf } = await live();
+    const { monitor, clock, history, alerts, rowOf } = await liveMonitor();
     await clock.advance(4_000);
     expect(rowOf('3')).toMatchObject({ name: 'mailflow', lagMs: 200_000, severity: 'warning' });
     expect(rowOf('17')).toMatchObject({ lagMs: 0, running: exact(2), severity: null });
@@ -82,7 +61,7 @@ describe('ConnectionMonitor', () => {
   });
 
   it('tells followers the changes, and those add up to its rows', async () => {
-    const { monitor, clock, source } = await live();
+    const { monitor, clock, source } = await liveMonitor();
     const deltas: OverviewDelta[] = [];
     const leaving = new AbortController();
     const { rows } = monitor.followOverview((delta) => deltas.push(delta), leaving.signal);
@@ -102,7 +81,7 @@ describe('ConnectionMonitor', () => {
   });
 
   it('says that polls are slower than configured, and why', async () => {
-    const { monitor, clock, source } = await live();
+    const { monitor, clock, source } = await liveMonitor();
     source.sample = () => sampleAt(clock.now(), [], { cost: { durationMs: 900, rowsRead: null } });
     await clock.advance(6_000);
     expect(monitor.followOverview(nobody, never).head).toMatchObject({
@@ -113,7 +92,7 @@ describe('ConnectionMonitor', () => {
   });
 
   it('tells its summary on changes only: state, log hosts, what fires', async () => {
-    const { monitor, clock, alerts, log, goDown } = await live();
+    const { monitor, clock, alerts, log, goDown } = await liveMonitor();
     const summaries: ConnectionSummary[] = [];
     monitor.onSummary((summary) => summaries.push(summary), never);
     await clock.advance(10_000);
@@ -132,7 +111,7 @@ describe('ConnectionMonitor', () => {
 
   it('watches canaries, by name or id, end to end', async () => {
     for (const canary of ['mailflow', '3']) {
-      const { monitor, clock, alerts, log } = await live({ canaryTenants: [canary] });
+      const { monitor, clock, alerts, log } = await liveMonitor({ canaryTenants: [canary] });
       log.listener.lines('app.log', [timingLine('3', 12_000)]);
       await clock.advance(2_000);
       expect(alerts.valueOf('canary', '3')).toBe(212_000);
@@ -142,7 +121,7 @@ describe('ConnectionMonitor', () => {
   });
 
   it('brings log lines to windows, to the stages of their tenant, and to history', async () => {
-    const { monitor, clock, history, log } = await live();
+    const { monitor, clock, history, log } = await liveMonitor();
     const heard: LogTail[] = [];
     const leaving = new AbortController();
     monitor.logs.follow((tail) => heard.push(tail), clock.now(), leaving.signal);
@@ -166,6 +145,22 @@ describe('ConnectionMonitor', () => {
     await monitor.stop();
   });
 
+  it('counts what the log held already by its own time, and writes none of it to history again', async () => {
+    const { monitor, clock, history, log } = await liveMonitor();
+    const beganMs = clock.now();
+    await clock.advance(500);
+    log.listener.state({ label: 'app.log', state: 'live', sinceMs: clock.now(), error: null });
+    log.listener.lines('app.log', [
+      timingLine('3', 10, beganMs - 86_400_000),
+      timingLine('3', 20, beganMs - 60_000),
+      timingLine('3', 30, beganMs + 400),
+    ]);
+    const { stages } = monitor.followTenant('3', { emit: nobody, fail: nobody }, never);
+    expect(stages.find(({ stage }) => stage === 'total')?.rawMs).toEqual([20, 30]);
+    expect(history.timings.map(({ totalMs }) => totalMs)).toEqual([30]);
+    await monitor.stop();
+  });
+
   it('keeps timing that comes before the database has named anybody', async () => {
     const { monitor, clock, source, log } = plainMonitor();
     source.before = () => Promise.reject(refused);
@@ -180,7 +175,7 @@ describe('ConnectionMonitor', () => {
   });
 
   it('follows one tenant until the source names it no more', async () => {
-    const { monitor, clock, source } = await live();
+    const { monitor, clock, source } = await liveMonitor();
     const told: number[] = [];
     const failures: HeadwayError[] = [];
     const leaving = new AbortController();
@@ -200,132 +195,5 @@ describe('ConnectionMonitor', () => {
     expect(failures).toMatchObject([{ code: 'not-found', message: 'Mail has no tenant "17".' }]);
     expect(() => monitor.followTenant('17', sink, never)).toThrow(failures[0]);
     await monitor.stop();
-  });
-});
-
-describe('ConnectionMonitor in trouble', () => {
-  it('opens a gap from the last sample, says so at once, and closes it with the next sample', async () => {
-    const { monitor, clock, history, goDown, comeBack } = await live();
-    await clock.advance(9_000);
-    const lastSampleMs = history.samples.at(-1)?.atMs ?? 0;
-    goDown();
-    await clock.advance(1_000);
-    expect(monitor.summary().state.kind).toBe('unreachable');
-    expect(history.gaps).toEqual([
-      { fromMs: lastSampleMs, toMs: null, reason: 'db:3306 cannot be reached.' },
-    ]);
-    await clock.advance(20_000);
-    const samples = history.samples.length;
-    comeBack();
-    await clock.advance(20_000);
-    expect(monitor.summary().state.kind).toBe('live');
-    expect(history.gaps).toHaveLength(1);
-    expect(history.gaps[0]?.toMs).toBe(history.samples[samples]?.atMs);
-    await monitor.stop();
-  });
-
-  it('has one gap for one outage, though its reason changes on the way', async () => {
-    const { monitor, clock, source, history, goDown, comeBack } = await live();
-    goDown();
-    await clock.advance(5_000);
-    source.before = () => Promise.reject(new HeadwayError('authentication-failed', 'refused'));
-    await clock.advance(40_000);
-    expect(monitor.summary().state.kind).toBe('failed');
-    goDown();
-    await clock.advance(40_000);
-    comeBack();
-    await clock.advance(40_000);
-    expect(history.gaps.map(({ reason }) => reason)).toEqual(['db:3306 cannot be reached.']);
-    await monitor.stop();
-  });
-
-  it('inhibits the alerts of its tenants and grows the one of its own every second', async () => {
-    const { monitor, clock, alerts, goDown, comeBack } = await live({ canaryTenants: ['3'] });
-    goDown();
-    await clock.advance(2_000);
-    await clock.advance(35_000);
-    const seen = alerts.evaluations.at(-1);
-    expect(seen?.inhibited).toBe(true);
-    expect(alerts.valueOf('unreachable', 'mail')).toBeGreaterThanOrEqual(35_000);
-    const others = seen?.observations.filter(({ metric }) => metric !== 'unreachable') ?? [];
-    expect(others.length).toBeGreaterThan(8);
-    expect(others.every(({ value }) => value === null)).toBe(true);
-    const times = alerts.evaluations.slice(-10).map(({ nowMs }) => nowMs);
-    expect(Math.max(...times.slice(1).map((ms, index) => ms - (times[index] ?? 0)))).toBeLessThanOrEqual(
-      1_000,
-    );
-    comeBack();
-    await clock.advance(20_000);
-    expect(alerts.evaluations.at(-1)?.inhibited).toBe(false);
-    expect(alerts.valueOf('lag', '3')).toBe(200_000);
-    await monitor.stop();
-  });
-
-  it('shows the last rows until the window has run dry, then no data; and goes on with what comes', async () => {
-    const { monitor, clock, rowOf, goDown, comeBack } = await live();
-    await clock.advance(70_000);
-    expect(rowOf('3')?.status).toBe('stalled');
-    goDown();
-    await clock.advance(50_000);
-    expect(rowOf('3')).toMatchObject({ status: 'stalled', lagMs: 200_000 });
-    await clock.advance(15_000);
-    expect(rowOf('3')).toMatchObject({ status: 'no-data', lagMs: null, severity: null });
-    expect(monitor.summary().late).toBe(0);
-    comeBack();
-    await clock.advance(30_000);
-    expect(rowOf('3')).toMatchObject({ status: 'warming-up', lagMs: 200_000, severity: 'warning' });
-    await clock.advance(60_000);
-    expect(rowOf('3')?.status).toBe('stalled');
-    await monitor.stop();
-  });
-
-  it('reads its log on while the database is away', async () => {
-    const { monitor, clock, history, log, goDown } = await live();
-    goDown();
-    await clock.advance(10_000);
-    log.listener.lines('app.log', [timingLine('3', 40)]);
-    expect(history.timings).toHaveLength(1);
-    const { stages } = monitor.followTenant('3', { emit: nobody, fail: nobody }, never);
-    expect(stages.find(({ stage }) => stage === 'total')?.count).toBe(1);
-    await monitor.stop();
-  });
-});
-
-describe('the life of a ConnectionMonitor', () => {
-  it('runs its inputs while it runs, and leaves nothing behind', async () => {
-    const { monitor, clock, source, input } = await live();
-    monitor.start();
-    expect(input).toMatchObject({ running: 1, starts: 1 });
-    await monitor.stop();
-    await monitor.stop();
-    expect(input.running).toBe(0);
-    expect(clock.sleepers).toBe(0);
-    expect(source.disposals).toBeGreaterThan(0);
-    const asked = source.asked.length;
-    await clock.advance(60_000);
-    expect(source.asked).toHaveLength(asked);
-  });
-
-  it('may be stopped before it starts; then it does not start', async () => {
-    const { monitor, clock, source, input } = plainMonitor();
-    await monitor.stop();
-    monitor.start();
-    await clock.advance(10_000);
-    expect(source.asked).toEqual([]);
-    expect(input.starts).toBe(0);
-  });
-
-  it('tells its followers of the end: once, at once when it has ended, not those who left', async () => {
-    const { monitor } = await live();
-    const told: string[] = [];
-    const leaving = new AbortController();
-    monitor.onStop(() => told.push('stayed'), never);
-    monitor.onStop(() => told.push('left'), leaving.signal);
-    leaving.abort();
-    await monitor.stop();
-    await monitor.stop();
-    expect(told).toEqual(['stayed']);
-    monitor.onStop(() => told.push('late'), never);
-    expect(told).toEqual(['stayed', 'late']);
   });
 });

@@ -15,12 +15,14 @@ import { allowedLagMs } from '../../core/alert-rules.ts';
 import type { AlertRule } from '../../core/alert.ts';
 import type { SourceSample, TenantInfo } from '../../core/sample.ts';
 import { TenantTiming } from '../../core/tenant-timing.ts';
+import type { TimingRecord } from '../../core/timing.ts';
 import { WorkerWatch } from '../../core/worker-watch.ts';
 import type { ParsedLine } from '../logs/log-events.ts';
 import type { Probe } from '../sources/source.ts';
 import { LagSampler } from './lag-sampler.ts';
 import { Listeners } from './listeners.ts';
 import { LogFeed } from './log-feed.ts';
+import { LogStart } from './log-start.ts';
 import type { Input, MonitorOptions, MonitorParts } from './monitor-parts.ts';
 import { connectionObservations, tenantObservations, type Observation } from './observations.ts';
 import { OverviewFeed } from './overview-feed.ts';
@@ -44,6 +46,7 @@ export class ConnectionMonitor {
   readonly #inputs: Input[];
   readonly #tenants: TenantSet;
   readonly #hour = new TenantTiming(HOUR_MS);
+  readonly #logStart: LogStart;
   readonly #watch = new WorkerWatch();
   readonly #cost = new WatchCost();
   readonly #load: WorkerLoad;
@@ -67,6 +70,7 @@ export class ConnectionMonitor {
     this.#tenants = new TenantSet(options);
     this.#load = new WorkerLoad(options.windowMs);
     this.#state = { kind: 'connecting', sinceMs: parts.clock.now() };
+    this.#logStart = new LogStart(parts.clock.now());
     this.#sampler = new LagSampler(
       parts.source,
       options,
@@ -82,6 +86,7 @@ export class ConnectionMonitor {
       lines: (source, lines) => this.#lines(source, lines),
       state: (state) => {
         this.#logStates.set(state.label, state);
+        if (state.state === 'live') this.#logStart.live(state.label, parts.clock.now());
         this.#tellSummary();
       },
     });
@@ -218,13 +223,17 @@ export class ConnectionMonitor {
   #lines(source: string, lines: ParsedLine[]): void {
     const nowMs = this.#parts.clock.now();
     this.logs.add(source, lines, nowMs);
-    const records = lines.flatMap(({ timing }) => timing ?? []);
-    if (records.length === 0) return;
-    for (const record of records) {
-      this.#hour.add(record, nowMs);
-      this.#tenants.addTiming(record, nowMs);
+    const news: TimingRecord[] = [];
+    for (const line of lines) {
+      const { timing } = line;
+      if (timing === null) continue;
+      const atMs = this.#logStart.timeOf(source, line, nowMs);
+      this.#hour.add(timing, atMs);
+      this.#tenants.addTiming(timing, atMs);
+      // What was in the log already is in the history already, or belongs to a gap of it.
+      if (this.#logStart.isNews(atMs)) news.push(timing);
     }
-    this.#parts.history.addTimings(this.id, nowMs, records);
+    if (news.length > 0) this.#parts.history.addTimings(this.id, nowMs, news);
   }
 
   /** Rows, observations and head from what is known at `nowMs`. */

@@ -2,14 +2,16 @@
 import type { Alert, AlertEvent, AlertRule } from '../../core/alert.ts';
 import { shippedRules } from '../../core/alert-rules.ts';
 import type { TimingRecord } from '../../core/timing.ts';
+import { HeadwayError } from '../../contract/errors.ts';
 import type { History } from '../../contract/history.ts';
+import { exact } from '../../core/count.ts';
 import type { HistoryStore, SampleRow } from '../history/history-store.ts';
 import type { LogListener, ParsedLine } from '../logs/log-events.ts';
 import { ConnectionMonitor } from './connection-monitor.ts';
-import { FakeClock } from './fake-clock.ts';
+import { FakeClock, settled } from './fake-clock.ts';
 import type { AlertSink, Input, MonitorOptions } from './monitor-parts.ts';
 import type { Observation } from './observations.ts';
-import { PlainSource, sampleAt } from './plain-source.ts';
+import { lateTenant, PlainSource, sampleAt, tenantSample } from './plain-source.ts';
 
 export class RememberingHistory implements HistoryStore {
   readonly samples: { atMs: number; rows: SampleRow[] }[] = [];
@@ -77,7 +79,7 @@ export class RememberingInput implements Input {
   }
 }
 
-export const plainOptions: MonitorOptions = {
+const plainOptions: MonitorOptions = {
   id: 'mail',
   name: 'Mail',
   kind: 'postal',
@@ -119,10 +121,36 @@ export function plainMonitor(changes: Partial<MonitorOptions> = {}, rules: Alert
   return { monitor, clock, source, history, alerts, input, log };
 }
 
-export function timingLine(tenantId: string, totalMs: number): ParsedLine {
+/** What a database that is away answers. */
+export const refused = new HeadwayError('unreachable', 'db:3306 cannot be reached.', { retryable: true });
+
+const never = new AbortController().signal;
+
+/** A monitor that is live with tenants 3 (mailflow, late) and 17 (newsletter). */
+export async function liveMonitor(...changes: Parameters<typeof plainMonitor>) {
+  const parts = plainMonitor(...changes);
+  const { monitor, clock, source } = parts;
+  source.named = [
+    { id: '3', name: 'mailflow', detail: '' },
+    { id: '17', name: 'newsletter', detail: '' },
+  ];
+  source.sample = () => {
+    const nowMs = clock.now();
+    return sampleAt(nowMs, [lateTenant('3', 200_000, nowMs), tenantSample('17', { running: exact(2) })]);
+  };
+  monitor.start();
+  await settled();
+  const rowOf = (id: string) =>
+    monitor.followOverview(() => undefined, never).rows.find((row) => row.id === id);
+  const goDown = () => (source.before = () => Promise.reject(refused));
+  const comeBack = () => (source.before = () => Promise.resolve());
+  return { ...parts, rowOf, goDown, comeBack };
+}
+
+export function timingLine(tenantId: string, totalMs: number, atMs: number | null = null): ParsedLine {
   return {
     readAtMs: 0,
-    atMs: 0,
+    atMs,
     kind: 'line',
     level: 'info',
     text: '[TIMING] {}',

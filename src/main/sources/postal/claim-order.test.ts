@@ -51,10 +51,10 @@ describe('who stands in front', () => {
     expect(part?.ahead).toEqual({ value: 201, kind: 'at-least' });
   });
 
-  it('only the ten latest are asked about', () => {
-    const queues = range(1, 30).map((id) => queue(String(id), [id]));
+  it('only the fifty latest are asked about', () => {
+    const queues = range(1, 80).map((id) => queue(String(id), [id]));
     const behind = behindOfLatest(queues, moment);
-    expect([...behind.keys()]).toEqual(range(1, 10).map(String));
+    expect([...behind.keys()]).toEqual(range(1, 50).map(String));
   });
 
   it('nobody waits: nobody is asked about', () => {

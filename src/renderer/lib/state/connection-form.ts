@@ -1,7 +1,7 @@
 // A connection as the form holds it: text in fields. Pure: from settings to fields and back, and what is wrong.
 import type { z } from 'zod';
 import { parseDatabaseUrl } from '../../../contract/database-url.ts';
-import { connectionSettingsSchema, environmentSchema, safetySchema } from '../../../contract/settings.ts';
+import { connectionSettingsSchema } from '../../../contract/settings.ts';
 import type {
   ConnectionSettings,
   Environment,
@@ -13,8 +13,6 @@ import type {
 } from '../../../contract/settings.ts';
 
 export type TlsMode = ConnectionSettings['database']['tls']['mode'];
-export const environments = environmentSchema.options;
-export const safeties = safetySchema.options;
 
 /** A secret is written and never read: what is kept shows only where it comes from. */
 export interface SecretFields {

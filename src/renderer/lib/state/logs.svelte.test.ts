@@ -36,11 +36,14 @@ function stage() {
     logs,
     snapshot: (lines: LogLine[]) => listener?.snapshot(tail(lines)),
     delta: (lines: LogLine[]) => listener?.delta(tail(lines)),
+    /** Runs frames until nothing is due: each paints one part. */
     paint: () => {
-      nowMs += 100;
-      const due = frame;
-      frame = null;
-      due?.();
+      while (frame !== null) {
+        const due: () => void = frame;
+        frame = null;
+        nowMs += 100;
+        due();
+      }
     },
     get ended() {
       return ended;
@@ -103,6 +106,18 @@ describe('LogsState', () => {
     expect(newest(logs)).toBe(4_999);
     expect(logs.rows.length).toBeLessThanOrEqual(111);
     expect(logs.chosen).toBeNull();
+  });
+
+  it('counts a slow log line by line, and another filter at once', () => {
+    const { logs, snapshot, delta, paint } = stage();
+    const count = (of: 'all' | 'shown') => logs.histogram?.bars.reduce((sum, bar) => sum + bar[of], 0);
+    snapshot(lines(0, 3));
+    paint();
+    delta(lines(3, 1));
+    paint();
+    expect(count('all')).toBe(4);
+    logs.setFilter('"line 3"');
+    expect(count('shown')).toBe(1);
   });
 
   it('goes from error to error, from the newest on', () => {

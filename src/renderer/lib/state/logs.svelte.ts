@@ -15,6 +15,8 @@ const CAPACITY = 10_000;
 const SCALE_EVERY_PAINTS = 20;
 /** The histogram counts all lines held; in a frame of its own it makes no other one long. */
 const SUMMARY_EVERY_PAINTS = 5;
+/** More lines than this in one paint are a log at speed. */
+const FAST_LINES = 20;
 
 export interface LogRange {
   lines: number;
@@ -183,17 +185,19 @@ export class LogsState {
       this.waiting = this.#nextWaiting;
       return;
     }
+    const added = this.#incoming.length;
     this.#book.add(this.#incoming);
     this.#incoming = [];
     this.waiting = 0;
-    this.#show();
+    this.#show(added);
   }
 
   #countShown(lines: readonly LogLine[]): number {
     return this.filter.isEmpty ? lines.length : lines.filter((line) => this.filter.matches(line)).length;
   }
 
-  #show(): void {
+  /** `added`: lines that came since the last time. */
+  #show(added = 0): void {
     this.rows = [...this.#book.rows];
     const { first, last, size } = this.#book;
     this.range = first === undefined || last === undefined ? null : { lines: size, first, last };
@@ -202,8 +206,10 @@ export class LogsState {
       this.scaleMs = this.#book.scaleMs();
       this.#scaledRows = this.rows.length;
     }
-    if (this.#paints === 0) this.#summarise();
-    else if (this.#paints % SUMMARY_EVERY_PAINTS === 0) this.#painter.request(this.#summarise);
+    // Another filter or the first lines: at once. A slow log: each time, for its next line may be long in coming.
+    if (this.#paints === 0 || added === 0) this.#summarise();
+    else if (added < FAST_LINES || this.#paints % SUMMARY_EVERY_PAINTS === 0)
+      this.#painter.request(this.#summarise);
     this.#paints += 1;
   }
 

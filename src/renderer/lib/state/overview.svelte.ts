@@ -3,6 +3,7 @@
 // rows wait to move is said instead.
 import { applyRows, groupOf, type Group, type OverviewHead, type TenantRow } from '../../../contract/live.ts';
 import type { WireError } from '../../../contract/errors.ts';
+import { depthOf } from '../format/state-bar.ts';
 import type { Backend } from './backend.ts';
 import type { Painter } from './painter.svelte.ts';
 import { compareRows, movedRows, rowFilter, type SortKey } from './row-order.ts';
@@ -19,6 +20,8 @@ export class OverviewState {
   rows = $state.raw<readonly TenantRow[]>([]);
   /** All tenants by group, filtered or not. */
   counts = $state.raw(noCounts);
+  /** Jobs of the tenant that has most: the scale of the bars. */
+  deepest = $state.raw(0);
   /** Rows that will move once the order is free again. */
   moved = $state(0);
   /** True once the first snapshot came. */
@@ -137,8 +140,13 @@ export class OverviewState {
     this.head = this.#nextHead;
     this.known = this.#nextKnown;
     const counts = { ...noCounts };
-    for (const row of this.#all.values()) counts[groupOf(row)] += 1;
+    let deepest = 0;
+    for (const row of this.#all.values()) {
+      counts[groupOf(row)] += 1;
+      deepest = Math.max(deepest, depthOf(row));
+    }
     this.counts = counts;
+    this.deepest = deepest;
 
     const shown = rowFilter(this.filter.text, this.filter.group);
     const ordered = shown === null ? [...this.#all.values()] : [...this.#all.values()].filter(shown);

@@ -27,7 +27,7 @@ export class TenantState {
   error = $state.raw<WireError | null>(null);
   history = $state.raw<History | null>(null);
   historyError = $state.raw<WireError | null>(null);
-  range = $state.raw<ChartRange>({ kind: 'last', spanMs: 15 * MINUTE });
+  range: ChartRange = $state.raw({ kind: 'last', spanMs: 15 * MINUTE });
   /** The edges of what `history` holds; charts take them as their axis. */
   axis = $state.raw<{ fromMs: number; toMs: number } | null>(null);
 
@@ -50,8 +50,9 @@ export class TenantState {
     backend: Backend,
     painter: Painter,
     ids: { connectionId: string; tenantId: string },
-    now: () => number = Date.now,
+    { now = Date.now, spanMs = 15 * MINUTE }: { now?: () => number; spanMs?: number } = {},
   ) {
+    this.range = { kind: 'last', spanMs };
     this.#backend = backend;
     this.#painter = painter;
     this.#ids = ids;

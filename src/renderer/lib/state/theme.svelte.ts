@@ -31,13 +31,3 @@ export class Theme {
     this.set(modes[(modes.indexOf(this.mode) + 1) % modes.length] ?? 'system');
   }
 }
-
-/** A token such as `--series-1` as a colour that a canvas understands. */
-export function colourOf(token: string): string {
-  const probe = document.createElement('span');
-  probe.style.color = `var(${token})`;
-  document.body.append(probe);
-  const colour = getComputedStyle(probe).color;
-  probe.remove();
-  return colour;
-}
