@@ -47,6 +47,22 @@ export const tenantRowSchema = z.object({
 });
 export type TenantRow = z.infer<typeof tenantRowSchema>;
 
+/** The groups that the totals count and the window filters by. */
+export const groups = ['late', 'stalled', 'ok', 'no-data'] as const;
+export type Group = (typeof groups)[number];
+
+const stalledStatuses: ReadonlySet<TenantRow['status']> = new Set(['stopped', 'stalled', 'stuck']);
+
+/**
+ * The one group of a row. Late: the lag is over a threshold now. Stalled: work is there and nothing moves. The
+ * totals and the filter share it, so that a number shows the rows it counts.
+ */
+export function groupOf(row: Pick<TenantRow, 'status' | 'severity'>): Group {
+  if (row.status === 'no-data') return 'no-data';
+  if (stalledStatuses.has(row.status)) return 'stalled';
+  return row.severity === null ? 'ok' : 'late';
+}
+
 export const connectionStateSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('connecting'), sinceMs: z.number() }),
   z.object({ kind: z.literal('live'), sinceMs: z.number() }),

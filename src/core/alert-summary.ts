@@ -1,6 +1,6 @@
 // One line that says what an alert is about, for a notification, the timeline and a webhook.
 import type { AlertRule, AlertState, Metric } from './alert.ts';
-import { formatCount, formatDuration, formatMs, formatPercent } from './duration.ts';
+import { formatCount, formatDuration, formatPercent } from './duration.ts';
 import { exact } from './count.ts';
 
 export interface SummaryFacts {
@@ -38,11 +38,11 @@ export function alertSummary({ rule, name, state, value, threshold, cause, error
   }
 }
 
-/** A value in the unit of its rule: "5m 12s", "1.1 s" for a stage, "1,204", "97 %". */
-function formatValue(rule: Pick<AlertRule, 'id' | 'unit'>, value: number): string {
+/** A value in the unit of its rule: "5m 12s", "1,204", "97 %". */
+function formatValue(rule: Pick<AlertRule, 'unit'>, value: number): string {
   switch (rule.unit) {
     case 'ms':
-      return rule.id === 'stageP95' ? formatMs(value) : formatDuration(value);
+      return formatDuration(value);
     case 'jobs':
       return formatCount(exact(value));
     case 'ratio':

@@ -157,7 +157,7 @@ describe('a slow stage', () => {
     expect(cause?.text).toBe('slow stage: deliver');
     expect(cause?.evidence).toEqual([
       'deliver: p95 8.4 s over 20 jobs, usually 900 ms',
-      'dkim: p95 40 ms over 50 jobs, usually 1.0 ms',
+      'dkim: p95 40 ms over 50 jobs, usually 1 ms',
     ]);
   });
 });

@@ -1,7 +1,7 @@
 // Why a tenant is late: the first cause that holds is the headline, the others that hold are listed.
 import { z } from 'zod';
 import type { Count } from './count.ts';
-import { formatCount, formatDuration, formatMs, formatPercent } from './duration.ts';
+import { formatCount, formatDuration, formatPercent } from './duration.ts';
 import type { FairShare } from './fair-share.ts';
 import type { TenantStatus } from './status.ts';
 
@@ -189,7 +189,7 @@ function slowStage({ stages }: CauseFacts): Finding | null {
     text: `slow stage: ${worst.stage}`,
     evidence: slow.map(
       ({ stage, p95Ms, baselineP95Ms, count }) =>
-        `${stage}: p95 ${formatMs(p95Ms)} over ${count} jobs, usually ${formatMs(baselineP95Ms)}`,
+        `${stage}: p95 ${formatDuration(p95Ms)} over ${count} jobs, usually ${formatDuration(baselineP95Ms)}`,
     ),
   };
 }

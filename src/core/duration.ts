@@ -7,23 +7,19 @@ const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
 /**
- * An age or a wait in its two largest units: "41s", "5m 12s", "2h 05m", "3d 4h". Rounded down, as ages are; what
- * is negative is a clock's error and reads "0s".
+ * An age, a wait or the time of a stage: "0.4 ms", "412 ms", "8.4 s", "41 s", "5m 12s", "3h 04m", "2d 05h". From
+ * 10 s on rounded down, as ages are; what is negative is a clock's error and reads "0 ms".
  */
 export function formatDuration(ms: number): string {
   const age = Math.max(0, ms);
-  if (age < MINUTE) return `${Math.floor(age / SECOND)}s`;
+  if (age < 9.95) return `${trimmed(age)} ms`;
+  if (age < SECOND - 0.5) return `${age.toFixed(0)} ms`;
+  if (age < 10 * SECOND - 50) return `${(age / SECOND).toFixed(1)} s`;
+  // What is just short of 10 s has no tenth to show and would fall to 9.
+  if (age < MINUTE) return `${Math.max(10, Math.floor(age / SECOND))} s`;
   if (age < HOUR) return `${Math.floor(age / MINUTE)}m ${twoDigits((age % MINUTE) / SECOND)}s`;
   if (age < DAY) return `${Math.floor(age / HOUR)}h ${twoDigits((age % HOUR) / MINUTE)}m`;
-  return `${Math.floor(age / DAY)}d ${Math.floor((age % DAY) / HOUR)}h`;
-}
-
-/** The time of a stage or a query: "0.4 ms", "940 ms", "1.1 s", "12.3 s"; from a minute on as formatDuration. */
-export function formatMs(ms: number): string {
-  if (ms === 0) return '0 ms';
-  if (ms < 9.95) return `${ms.toFixed(1)} ms`;
-  if (ms < 999.5) return `${ms.toFixed(0)} ms`;
-  return ms < MINUTE - 50 ? `${(ms / SECOND).toFixed(1)} s` : formatDuration(ms + 50);
+  return `${Math.floor(age / DAY)}d ${twoDigits((age % DAY) / HOUR)}h`;
 }
 
 /**

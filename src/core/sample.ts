@@ -1,5 +1,5 @@
 // What a source hands over after one poll: plain data, in the database's own time.
-import type { Count } from './count.ts';
+import { zero, type Count } from './count.ts';
 
 /** One tenant at one moment. Times are epoch milliseconds on the database's clock. */
 export interface TenantSample {
@@ -22,6 +22,24 @@ export interface TenantSample {
   /** Jobs that the workers' claim order puts before this tenant's oldest ready job; null when not computed. */
   behind: { ahead: Count; tenants: { tenantId: string; share: number }[] } | null;
   paused: { by: string; sinceMs: number | null; reason: string } | null;
+}
+
+/** A tenant of which the source says nothing: no jobs, and no counters. */
+export function nothingQueued(tenantId: string): TenantSample {
+  return {
+    tenantId,
+    ready: zero,
+    delayed: zero,
+    running: zero,
+    stale: zero,
+    oldestReady: null,
+    lastStartedAtMs: null,
+    oldestRunningAtMs: null,
+    arrivalsTotal: null,
+    attemptsTotal: null,
+    behind: null,
+    paused: null,
+  };
 }
 
 /** The workers as the database shows them. */

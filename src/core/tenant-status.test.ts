@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { atLeast, exact, zero, type Count } from './count.ts';
+import { nothingQueued } from './sample.ts';
 import { tenantStatusSchema } from './status.ts';
 import { tenantStatus, type StatusFacts } from './tenant-status.ts';
 
@@ -28,16 +29,9 @@ function facts(changes: Changes = {}): StatusFacts {
   return {
     view: {
       sample: {
-        tenantId: '3',
+        ...nothingQueued('3'),
         ready: changes.ready ?? exact(3),
-        delayed: zero,
         running: changes.running ?? exact(1),
-        stale: zero,
-        oldestReady: null,
-        lastStartedAtMs: null,
-        oldestRunningAtMs: null,
-        arrivalsTotal: null,
-        attemptsTotal: null,
         behind: changes.ahead == null ? null : { ahead: exact(changes.ahead), tenants: [] },
         paused: changes.paused ? { by: 'ann', sinceMs: null, reason: 'deploy' } : null,
       },

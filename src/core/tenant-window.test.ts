@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { atLeast, exact, zero } from './count.ts';
-import type { TenantSample } from './sample.ts';
+import { atLeast, exact } from './count.ts';
+import { nothingQueued, type TenantSample } from './sample.ts';
 import { seededRandom } from './seeded-random.ts';
 import { TenantWindow, type TenantView } from './tenant-window.ts';
 
@@ -8,23 +8,7 @@ const T0 = Date.UTC(2026, 0, 9, 12);
 const SECOND = 1_000;
 const MINUTE = 60_000;
 
-function sample(changes: Partial<TenantSample> = {}): TenantSample {
-  return {
-    tenantId: '3',
-    ready: zero,
-    delayed: zero,
-    running: zero,
-    stale: zero,
-    oldestReady: null,
-    lastStartedAtMs: null,
-    oldestRunningAtMs: null,
-    arrivalsTotal: null,
-    attemptsTotal: null,
-    behind: null,
-    paused: null,
-    ...changes,
-  };
-}
+const sample = (changes: Partial<TenantSample> = {}): TenantSample => ({ ...nothingQueued('3'), ...changes });
 
 /** Polls at T0 + n × everyMs, n from 0 to `polls`, and the view at the last. */
 function watch(

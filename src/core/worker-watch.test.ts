@@ -1,27 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { exact, zero } from './count.ts';
-import type { TenantSample } from './sample.ts';
+import { exact } from './count.ts';
+import { nothingQueued, type TenantSample } from './sample.ts';
 import { WorkerWatch } from './worker-watch.ts';
 
 const T0 = Date.UTC(2026, 0, 9, 12);
 
-function tenant(changes: Partial<TenantSample> = {}): TenantSample {
-  return {
-    tenantId: '3',
-    ready: zero,
-    delayed: zero,
-    running: zero,
-    stale: zero,
-    oldestReady: null,
-    lastStartedAtMs: null,
-    oldestRunningAtMs: null,
-    arrivalsTotal: null,
-    attemptsTotal: null,
-    behind: null,
-    paused: null,
-    ...changes,
-  };
-}
+const tenant = (changes: Partial<TenantSample> = {}): TenantSample => ({ ...nothingQueued('3'), ...changes });
 
 function poll(
   watch: WorkerWatch,

@@ -121,7 +121,7 @@ describe('headway snapshot', () => {
     expect(stdout).toMatch(/^Mail: Postal on MariaDB .*, as of 20/);
     expect(stdout).toMatch(/^ {2}SERVER +LAG +READY +RUN +DELAYED +STALE$/m);
     expect(stdout).toMatch(/^ {2}mailflow 3 +\dm \d\ds +\d+ +0 +\d+ +0$/m);
-    expect(stdout.trimEnd().split('\n').at(-1)).toMatch(/^ {2}customer-1 1 +0s +0 +0 +0 +0$/);
+    expect(stdout.trimEnd().split('\n').at(-1)).toMatch(/^ {2}customer-1 1 +0 ms +0 +0 +0 +0$/);
   });
 
   it('takes a password from a file that only its owner can read, and refuses any other', async () => {

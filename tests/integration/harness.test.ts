@@ -5,7 +5,6 @@ import { existsSync, readdirSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import mysql from 'mysql2/promise';
 import type { RowDataPacket } from 'mysql2/promise';
 import { describe, expect, test } from 'vitest';
@@ -14,6 +13,7 @@ import { createPostal, createReader, fillQueue, withPostal } from '../harness/po
 import { startPostgres } from '../harness/postgres.ts';
 import { listensOn, startProcess } from '../harness/process.ts';
 import { templateDir } from '../harness/template-dir.ts';
+import { until } from '../harness/until.ts';
 
 function lives(pid: number): boolean {
   try {
@@ -28,12 +28,6 @@ function pidOf(server: { pid: () => number | null }): number {
   const pid = server.pid();
   if (pid === null) throw new Error('the server does not run');
   return pid;
-}
-
-/** Waits until true, for at most 10 s. */
-async function eventually(condition: () => boolean): Promise<void> {
-  for (let i = 0; i < 500 && !condition(); i++) await sleep(20);
-  expect(condition()).toBe(true);
 }
 
 describe('processes', () => {
@@ -83,7 +77,7 @@ describe('processes', () => {
       await once(node, 'close');
       const [pid, path] = output.trim().split(' ');
       expect(Number(pid)).toBeGreaterThan(0);
-      await eventually(() => !lives(Number(pid)));
+      await until(() => !lives(Number(pid)));
       // After SIGKILL nobody is left to remove folders.
       if (ending.startsWith('process.exit')) expect(existsSync(path ?? '')).toBe(false);
       await rm(path ?? '', { recursive: true, force: true });

@@ -12,6 +12,7 @@ import { Dispatcher } from '../../src/main/host/dispatcher.ts';
 import { WebFace, type WebFaceOptions } from '../../src/main/host/web-face.ts';
 import { createClient, type Client } from '../../src/renderer/lib/client/client.ts';
 import { webSocketTransport } from '../../src/renderer/lib/client/web-socket-transport.ts';
+import { until } from '../harness/until.ts';
 
 const logger = { warn: () => undefined, error: (fields: object) => console.error(fields) };
 const stack: (() => unknown)[] = [];
@@ -222,14 +223,6 @@ function connect(port: number, cookie: string): Client {
   return client;
 }
 
-async function until(what: string, holds: () => boolean): Promise<void> {
-  const startedAtMs = Date.now();
-  while (!holds()) {
-    if (Date.now() - startedAtMs > 20_000) throw new Error(`never: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
 test('a client lives over a restart of the backend: state shown, calls rejected, streams renewed', async () => {
   const rehearsal: StreamHandlers['rehearsal'] = () => Promise.resolve(null);
   const burst = () => Promise.resolve({});
@@ -241,12 +234,12 @@ test('a client lives over a restart of the backend: state shown, calls rejected,
   let snapshots = 0;
   const ignore = () => undefined;
   client.subscribe('rehearsal', {}, { snapshot: () => (snapshots += 1), delta: ignore, error: ignore });
-  await until('first snapshot', () => snapshots === 1);
+  await until(() => snapshots === 1, 'never: first snapshot');
   await expect(client.call('rehearsal.burst', {})).resolves.toEqual({});
   await expect(client.call('connections.get', { id: 'none' })).rejects.toMatchObject({ code: 'not-found' });
 
   await before.face.stop();
-  await until('loss seen', () => client.state.kind === 'reconnecting');
+  await until(() => client.state.kind === 'reconnecting', 'never: loss seen');
   expect(client.state).toMatchObject({ attempt: expect.any(Number) as number });
   await expect(client.call('rehearsal.burst', {})).rejects.toMatchObject({
     code: 'unreachable',
@@ -256,7 +249,7 @@ test('a client lives over a restart of the backend: state shown, calls rejected,
 
   // The same data directory, so the session is still good.
   await startFace({ port }, { streams: { rehearsal }, methods: { 'rehearsal.burst': burst } });
-  await until('snapshot after the restart', () => snapshots === 2);
+  await until(() => snapshots === 2, 'never: snapshot after the restart');
   expect(kinds[0]).toBe('live');
   expect(kinds.at(-1)).toBe('live');
   await expect(client.call('rehearsal.burst', {})).resolves.toEqual({});
@@ -279,7 +272,7 @@ test('a window that stops reading loses deltas and is told so; another one loses
   slow.on('message', (data: Buffer) => slowGot.push(JSON.parse(data.toString()) as { t: string }));
   await new Promise((resolve) => slow.once('open', resolve));
   slow.send(JSON.stringify({ t: 'subscribe', id: 1, stream: 'rehearsal', params: {} }));
-  await until('the slow one is subscribed', () => slowGot.length === 1);
+  await until(() => slowGot.length === 1, 'never: the slow one is subscribed');
   slow.pause();
 
   const client = connect(face.port, cookie);
@@ -287,7 +280,7 @@ test('a window that stops reading loses deltas and is told so; another one loses
   let snapshots = 0;
   const error = () => undefined;
   client.subscribe('rehearsal', {}, { snapshot: () => (snapshots += 1), delta: () => (seen += 1), error });
-  await until('both are subscribed', () => emits.size === 2 && snapshots === 1);
+  await until(() => emits.size === 2 && snapshots === 1, 'never: both are subscribed');
 
   // 50 MB in all: far over what sockets and the slow window's bound hold.
   const delta = 'x'.repeat(100_000);
@@ -295,12 +288,12 @@ test('a window that stops reading loses deltas and is told so; another one loses
     for (const emit of emits) emit(delta);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
-  await until('the fast window has all', () => seen === 500);
+  await until(() => seen === 500, 'never: the fast window has all');
   expect(client.dropped).toBe(0);
   expect(snapshots).toBe(1);
 
   slow.resume();
-  await until('the slow window is told', () => (slowGot.at(-1)?.dropped ?? 0) > 200);
+  await until(() => (slowGot.at(-1)?.dropped ?? 0) > 200, 'never: the slow window is told');
   const seqs = slowGot.slice(1).map(({ seq }) => seq ?? 0);
   const gap = seqs.findIndex((seq, index) => seq !== index + 1);
   expect(gap).toBeGreaterThan(0);

@@ -9,7 +9,8 @@ import type { TestStep } from '../../src/contract/connection-test.ts';
 import type { LogInput } from '../../src/contract/settings.ts';
 import { testLogHosts } from '../../src/main/logs/connection-steps.ts';
 import { startSshd, type Sshd } from '../harness/sshd.ts';
-import { depsFor, range, RecordingListener, settingsFor, tailOf, until } from './logs-fixture.ts';
+import { until } from '../harness/until.ts';
+import { depsFor, range, RecordingListener, settingsFor, tailOf } from './logs-fixture.ts';
 
 // Both keep their log in a file of lines: `STAMP text` for docker, an entry for journalctl.
 const FOLLOW = `#!${process.execPath}

@@ -16,7 +16,8 @@ import { LogTail } from '../../src/main/logs/log-tail.ts';
 import { SshConnection, type SshDeps } from '../../src/main/logs/ssh-connection.ts';
 import { requireProgram, startProcess } from '../harness/process.ts';
 import { startSshd, type Sshd } from '../harness/sshd.ts';
-import { depsFor, RecordingListener, settingsFor, until } from './logs-fixture.ts';
+import { until } from '../harness/until.ts';
+import { depsFor, RecordingListener, settingsFor } from './logs-fixture.ts';
 
 let sshd: Sshd;
 const never = new AbortController().signal;

@@ -13,7 +13,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startSshd, type Sshd } from '../harness/sshd.ts';
-import { range, RecordingListener, tailOf, until } from './logs-fixture.ts';
+import { until } from '../harness/until.ts';
+import { range, RecordingListener, tailOf } from './logs-fixture.ts';
 
 let sshd: Sshd;
 let folder: string;

@@ -1,26 +1,13 @@
 // What the log tests share: a listener that remembers, and a tail against a throwaway sshd.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { LogHostState } from '../../src/contract/live.ts';
 import type { LogHostSettings, LogInput } from '../../src/contract/settings.ts';
 import { HostKeys } from '../../src/main/logs/host-keys.ts';
 import type { LogListener, ParsedLine } from '../../src/main/logs/log-events.ts';
 import { LogTail, type LogTailDeps } from '../../src/main/logs/log-tail.ts';
 import type { Sshd } from '../harness/sshd.ts';
-
-/** Waits until something holds; fails loudly with what `describe` says. */
-export async function until(
-  holds: () => boolean | Promise<boolean>,
-  describe: () => string = () => 'the condition did not come true',
-  timeoutMs = 15_000,
-): Promise<void> {
-  const deadline = Date.now() + timeoutMs;
-  while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error(`after ${timeoutMs} ms: ${describe()}`);
-    await sleep(20);
-  }
-}
+import { until } from '../harness/until.ts';
 
 export class RecordingListener implements LogListener {
   readonly all: ParsedLine[] = [];

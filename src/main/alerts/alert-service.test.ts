@@ -169,7 +169,7 @@ describe('AlertService', () => {
     hold(15, [observe('mailflow', 200_000)]);
     hold(130, [unreachable(40_000), observe('mailflow', null), observe('edify', null)], { inhibited: true });
     expect(notified.slice(1)).toEqual([
-      'firing: Mail is unreachable for 40s (threshold 30s): connect ECONNREFUSED',
+      'firing: Mail is unreachable for 40 s (threshold 30 s): connect ECONNREFUSED',
     ]);
     // The one that fired has no data; the one that was normal is not mentioned.
     expect(states()).toEqual(['mail/lag/tenant/mailflow no-data', 'mail/unreachable/connection/mail firing']);

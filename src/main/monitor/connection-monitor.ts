@@ -1,14 +1,15 @@
 // One monitored connection, live: polls and log lines come in, rows, history and alert observations go out.
 import type { Snapshot } from '../../contract/api.ts';
 import { HeadwayError } from '../../contract/errors.ts';
-import type {
-  ConnectionState,
-  ConnectionSummary,
-  LogHostState,
-  Overview,
-  OverviewDelta,
-  OverviewHead,
-  TenantRow,
+import {
+  groupOf,
+  type ConnectionState,
+  type ConnectionSummary,
+  type LogHostState,
+  type Overview,
+  type OverviewDelta,
+  type OverviewHead,
+  type TenantRow,
 } from '../../contract/live.ts';
 import { allowedLagMs } from '../../core/alert-rules.ts';
 import type { AlertRule } from '../../core/alert.ts';
@@ -25,7 +26,7 @@ import { LogStart } from './log-start.ts';
 import type { Input, MonitorOptions, MonitorParts } from './monitor-parts.ts';
 import { connectionObservations, tenantObservations, type Observation } from './observations.ts';
 import { OverviewFeed } from './overview-feed.ts';
-import { groupOf, overviewTotals } from './overview-totals.ts';
+import { overviewTotals } from './overview-totals.ts';
 import { TenantSet } from './tenant-set.ts';
 import { WatchCost } from './watch-cost.ts';
 import { WorkerLoad } from './worker-load.ts';

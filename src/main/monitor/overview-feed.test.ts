@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { applyRows, overviewDeltaSchema, type OverviewDelta, type TenantRow } from '../../contract/live.ts';
+import { overviewHead, tenantRow } from '../../contract/plain-rows.ts';
 import { atLeast, exact } from '../../core/count.ts';
 import { seededRandom } from '../../core/seeded-random.ts';
 import { OverviewFeed, rowChange } from './overview-feed.ts';
-import { overviewHead, tenantRow } from './plain-rows.ts';
 
 const never = new AbortController().signal;
 const rowsOf = (...rows: TenantRow[]) => new Map(rows.map((row) => [row.id, row]));

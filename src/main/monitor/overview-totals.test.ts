@@ -1,38 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { tenantRow } from '../../contract/plain-rows.ts';
 import { atLeast, estimate, exact } from '../../core/count.ts';
-import { tenantStatusSchema } from '../../core/status.ts';
-import { groupOf, overviewTotals } from './overview-totals.ts';
-import { tenantRow } from './plain-rows.ts';
+import { overviewTotals } from './overview-totals.ts';
 
 const unknown = { kind: 'unknown' } as const;
-
-describe('groupOf', () => {
-  it('puts every status into one group, by its severity where work moves', () => {
-    const grouped = (severity: 'critical' | null) =>
-      Object.fromEntries(tenantStatusSchema.options.map((status) => [status, groupOf({ status, severity })]));
-    expect(grouped(null)).toEqual({
-      'no-data': 'noData',
-      'warming-up': 'ok',
-      paused: 'ok',
-      stopped: 'stalled',
-      idle: 'ok',
-      ok: 'ok',
-      stalled: 'stalled',
-      stuck: 'stalled',
-      lagging: 'ok',
-      recovering: 'ok',
-    });
-    const late = Object.entries(grouped('critical')).filter(([, group]) => group === 'late');
-    expect(late.map(([status]) => status)).toEqual([
-      'warming-up',
-      'paused',
-      'idle',
-      'ok',
-      'lagging',
-      'recovering',
-    ]);
-  });
-});
 
 describe('overviewTotals', () => {
   it('sums what is known and names the worst', () => {

@@ -1,23 +1,13 @@
 // The totals line of an overview, from its rows.
-import type { OverviewHead, TenantRow } from '../../contract/live.ts';
+import { groupOf, type OverviewHead, type TenantRow } from '../../contract/live.ts';
 import { sumCounts } from '../../core/count.ts';
-import type { TenantStatus } from '../../core/status.ts';
 import type { TimeToEmpty } from '../../core/time-to-empty.ts';
 
 type Totals = OverviewHead['totals'];
 
-const stalledStatuses: ReadonlySet<TenantStatus> = new Set(['stopped', 'stalled', 'stuck']);
-
-/** Late: the lag is over a threshold now. Stalled: work is there and nothing moves. They exclude each other. */
-export function groupOf(row: Pick<TenantRow, 'status' | 'severity'>): 'late' | 'stalled' | 'ok' | 'noData' {
-  if (row.status === 'no-data') return 'noData';
-  if (stalledStatuses.has(row.status)) return 'stalled';
-  return row.severity === null ? 'ok' : 'late';
-}
-
 export function overviewTotals(rows: Iterable<TenantRow>, timeToEmpty: TimeToEmpty): Totals {
   const all = [...rows];
-  const counts = { late: 0, stalled: 0, ok: 0, noData: 0 };
+  const counts = { late: 0, stalled: 0, ok: 0, 'no-data': 0 };
   let worst: Totals['worst'] = null;
   for (const row of all) {
     counts[groupOf(row)] += 1;
@@ -25,7 +15,10 @@ export function overviewTotals(rows: Iterable<TenantRow>, timeToEmpty: TimeToEmp
       worst = { tenantId: row.id, name: row.name, lagMs: row.lagMs };
   }
   return {
-    ...counts,
+    late: counts.late,
+    stalled: counts.stalled,
+    ok: counts.ok,
+    noData: counts['no-data'],
     worst,
     inPerMin: perMinute(all.map((row) => row.arrivalsPerS)),
     outPerMin: perMinute(all.map((row) => row.attemptsPerS)),

@@ -1,6 +1,6 @@
 // A source made of plain data, for tests: says what it is told to say and counts what it is asked.
-import { exact, zero } from '../../core/count.ts';
-import type { SourceSample, TenantInfo, TenantSample } from '../../core/sample.ts';
+import { exact } from '../../core/count.ts';
+import { nothingQueued, type SourceSample, type TenantInfo, type TenantSample } from '../../core/sample.ts';
 import type { Probe, Source } from '../sources/source.ts';
 
 export type Question = 'probe' | 'tenants' | 'snapshot';
@@ -81,21 +81,7 @@ export function sampleAt(
 
 /** A tenant with nothing to do, but for what is given. */
 export function tenantSample(tenantId: string, more: Partial<TenantSample> = {}): TenantSample {
-  return {
-    tenantId,
-    ready: zero,
-    delayed: zero,
-    running: zero,
-    stale: zero,
-    oldestReady: null,
-    lastStartedAtMs: null,
-    oldestRunningAtMs: null,
-    arrivalsTotal: 100,
-    attemptsTotal: 100,
-    behind: null,
-    paused: null,
-    ...more,
-  };
+  return { ...nothingQueued(tenantId), arrivalsTotal: 100, attemptsTotal: 100, ...more };
 }
 
 /** A tenant whose oldest ready job has waited for `lagMs` at `nowMs`. */

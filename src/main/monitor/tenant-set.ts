@@ -1,8 +1,8 @@
 // All tenants of one connection: their trackers, and what only the whole of them can tell.
 import type { TenantRow } from '../../contract/live.ts';
-import { sumCounts, zero } from '../../core/count.ts';
+import { sumCounts } from '../../core/count.ts';
 import { fairShares, type FairShare } from '../../core/fair-share.ts';
-import type { SourceSample, TenantInfo, TenantSample } from '../../core/sample.ts';
+import { nothingQueued, type SourceSample, type TenantInfo } from '../../core/sample.ts';
 import { sumTallies } from '../../core/sum-tallies.ts';
 import { NET_WINDOWS_MS, timeToEmpty, type TimeToEmpty } from '../../core/time-to-empty.ts';
 import type { TimingRecord } from '../../core/timing.ts';
@@ -115,21 +115,4 @@ export class TenantSet {
     this.#trackers.set(info.id, tracker);
     return tracker;
   }
-}
-
-function nothingQueued(tenantId: string): TenantSample {
-  return {
-    tenantId,
-    ready: zero,
-    delayed: zero,
-    running: zero,
-    stale: zero,
-    oldestReady: null,
-    lastStartedAtMs: null,
-    oldestRunningAtMs: null,
-    arrivalsTotal: null,
-    attemptsTotal: null,
-    behind: null,
-    paused: null,
-  };
 }

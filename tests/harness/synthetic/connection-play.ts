@@ -1,7 +1,7 @@
 // The made-up system's connections, and the steps of testing one.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConnectionSummary } from '../../../src/contract/live.ts';
-import type { ConnectionTest, TestStep } from '../../../src/contract/connection-test.ts';
+import type { ConnectionTest } from '../../../src/contract/connection-test.ts';
 import type { ConnectionSettings } from '../../../src/contract/settings.ts';
 import { THIS_COMPUTER } from '../../../src/contract/settings.ts';
 
@@ -87,28 +87,7 @@ const steps: [string, string, string][] = [
   ['log.0.read', 'Read /var/log/postal.log', '12 lines a second'],
 ];
 
-/** Plays the steps of a test one after another. */
-export async function playTest(emit: (test: ConnectionTest) => void, signal: AbortSignal): Promise<void> {
-  const play: TestStep[] = steps.map(([id, title]) => ({
-    id,
-    title,
-    state: 'waiting',
-    durationMs: null,
-    detail: '',
-    error: null,
-  }));
-  for (const [index, [, , detail]] of steps.entries()) {
-    const step = play[index];
-    if (step === undefined) continue;
-    play[index] = { ...step, state: 'running' };
-    emit({ done: false, steps: [...play] });
-    await sleep(250, undefined, { signal }).catch(() => undefined);
-    if (signal.aborted) return;
-    play[index] = { ...step, state: 'ok', detail, durationMs: 3 + index * 4 };
-    emit({ done: index === steps.length - 1, steps: [...play] });
-  }
-}
-
+/** Before its first step. */
 export const waitingTest: ConnectionTest = {
   done: false,
   steps: steps.map(([id, title]) => ({
@@ -120,3 +99,18 @@ export const waitingTest: ConnectionTest = {
     error: null,
   })),
 };
+
+/** Plays the steps of a test one after another. */
+export async function playTest(emit: (test: ConnectionTest) => void, signal: AbortSignal): Promise<void> {
+  const play = [...waitingTest.steps];
+  for (const [index, [, , detail]] of steps.entries()) {
+    const step = play[index];
+    if (step === undefined) continue;
+    play[index] = { ...step, state: 'running' };
+    emit({ done: false, steps: [...play] });
+    await sleep(250, undefined, { signal }).catch(() => undefined);
+    if (signal.aborted) return;
+    play[index] = { ...step, state: 'ok', detail, durationMs: 3 + index * 4 };
+    emit({ done: index === steps.length - 1, steps: [...play] });
+  }
+}

@@ -1,9 +1,7 @@
-// Numbers as the window writes them. Only rows on the screen are formatted, so nothing here is cached.
-import type { Count } from '../../../core/count.ts';
+// Numbers that only the window writes; durations, counts and ratios read as everywhere (src/core/duration.ts). Only
+// rows on the screen are formatted, so nothing here is cached.
+import { formatDuration } from '../../../core/duration.ts';
 import type { TimeToEmpty } from '../../../core/time-to-empty.ts';
-import { formatDuration } from './duration.ts';
-
-export { formatDuration };
 
 /** What stands where nothing was measured. */
 export const NO_DATA = '–';
@@ -19,13 +17,6 @@ const dayAndTime = new Intl.DateTimeFormat('en-GB', {
 });
 
 export const formatWhole = (value: number): string => whole.format(value);
-
-/** `1,204`, `10,000+` when only so many were seen, `≈1,204` when it is an estimate. */
-export function formatCount(count: Count): string {
-  const value = whole.format(count.value);
-  if (count.kind === 'at-least') return `${value}+`;
-  return count.kind === 'estimate' ? `≈${value}` : value;
-}
 
 /** Since when something has been so, in whole seconds: tenths would only flicker. */
 export function formatAge(ms: number): string {
@@ -43,11 +34,6 @@ export function formatRate(value: number | null): string {
 export const formatTime = (atMs: number): string => timeOfDay.format(atMs);
 /** 3 Nov, 12:34, local time. */
 export const formatDayAndTime = (atMs: number): string => dayAndTime.format(atMs);
-
-/** A ratio from 0 to 1 as `9.7 %`. */
-export function formatRatio(ratio: number): string {
-  return `${(ratio * 100 < 10 ? tenths : whole).format(ratio * 100)} %`;
-}
 
 /** The time to empty in words; growing is an answer, too. */
 export function formatTimeToEmpty(time: TimeToEmpty): string {

@@ -1,6 +1,6 @@
 // What a log line says, taken apart for the eye: its time, its text without the time, its fields.
 import type { LogLine } from '../../../contract/logs.ts';
-import { formatDuration } from './duration.ts';
+import { formatDuration } from '../../../core/duration.ts';
 
 /** The line's own time, or when it was read. */
 export const timeOf = (line: Pick<LogLine, 'atMs' | 'readAtMs'>): number => line.atMs ?? line.readAtMs;

@@ -1,13 +1,14 @@
 // Values of alert rules: shown in words, edited in the unit people think in, stored in the unit of the settings.
 import type { AlertRule } from '../../../core/alert.ts';
-import { NO_DATA, formatDuration, formatRatio, formatWhole } from './figures.ts';
+import { formatDuration, formatPercent } from '../../../core/duration.ts';
+import { NO_DATA, formatWhole } from './figures.ts';
 
 type Unit = AlertRule['unit'];
 
 export function formatMetric(value: number | null, unit: Unit): string {
   if (value === null) return NO_DATA;
   if (unit === 'ms') return formatDuration(value);
-  if (unit === 'ratio') return formatRatio(value);
+  if (unit === 'ratio') return formatPercent(value);
   return unit === 'jobs'
     ? `${formatWhole(value)} ${value === 1 ? 'job' : 'jobs'}`
     : value === 0

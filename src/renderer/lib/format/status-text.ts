@@ -1,6 +1,6 @@
 // A tenant's condition in a few words: the cause where one is known, else what the status means.
 import type { TenantRow } from '../../../contract/live.ts';
-import { formatCount } from './figures.ts';
+import { formatCount } from '../../../core/duration.ts';
 
 /** More queued jobs than this in a tenant that is on time are worth a word. */
 const BURST = 100;

@@ -1,10 +1,10 @@
 import { beforeEach, expect, it } from 'vitest';
-import { exact, zero } from '../../../core/count.ts';
-import type { OverviewHead, TenantRow } from '../../../contract/live.ts';
+import { exact } from '../../../core/count.ts';
+import type { TenantRow } from '../../../contract/live.ts';
+import { overviewHead, tenantRow } from '../../../contract/plain-rows.ts';
 import { OverviewState } from './overview.svelte.ts';
 import { Painter } from './painter.svelte.ts';
 import { TestBackend } from './test-backend.ts';
-import { tenantRow } from './test-rows.ts';
 
 let backend: TestBackend;
 let overview: OverviewState;
@@ -24,43 +24,7 @@ const shown = (): string[] => overview.rows.map(({ id }) => id);
 const change = (...changed: (Partial<TenantRow> & { id: string })[]): void =>
   backend.delta('overview', { changed, removed: [] });
 
-const head: OverviewHead = {
-  connection: {
-    id: 'a',
-    name: 'a',
-    kind: 'postal',
-    environment: 'production',
-    safety: 'read-only',
-    tenantWord: 'server',
-    state: { kind: 'live', sinceMs: 0 },
-    logHosts: [],
-    worst: null,
-    firing: 0,
-    late: 0,
-  },
-  asOfMs: 1,
-  clock: null,
-  pollEveryMs: 1_000,
-  pollNote: null,
-  cost: null,
-  workers: { busy: null, total: null, lastSeenMs: null },
-  windowMs: 60_000,
-  warmingUpMs: 0,
-  sparkBucketMs: 60_000,
-  claimOrder: null,
-  totals: {
-    late: 0,
-    stalled: 0,
-    ok: 0,
-    noData: 0,
-    worst: null,
-    inPerMin: null,
-    outPerMin: null,
-    timeToEmpty: { kind: 'unknown' },
-    ready: zero,
-    running: zero,
-  },
-};
+const head = overviewHead();
 
 beforeEach(() => {
   backend = new TestBackend();

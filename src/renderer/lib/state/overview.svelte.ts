@@ -1,14 +1,12 @@
 // The overview of one connection. Deltas go into a plain map; a paint turns it into the list on the screen.
 // While a row is pointed at or selected the list keeps its order: values go on changing in place, and how many
 // rows wait to move is said instead.
-import { applyRows } from '../../../contract/live.ts';
-import type { OverviewHead, TenantRow } from '../../../contract/live.ts';
+import { applyRows, groupOf, type Group, type OverviewHead, type TenantRow } from '../../../contract/live.ts';
 import type { WireError } from '../../../contract/errors.ts';
 import { depthOf } from '../format/state-bar.ts';
 import type { Backend } from './backend.ts';
 import type { Painter } from './painter.svelte.ts';
-import { compareRows, groupOf, movedRows, rowFilter } from './row-order.ts';
-import type { Group, SortKey } from './row-order.ts';
+import { compareRows, movedRows, rowFilter, type SortKey } from './row-order.ts';
 
 /** What holds the order: the pointer over the rows, the keyboard's cursor, the peek, selected text, an overlay. */
 export type Hold = 'pointer' | 'cursor' | 'peek' | 'text' | 'overlay';

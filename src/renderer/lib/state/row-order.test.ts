@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { tenantRow } from '../../../contract/plain-rows.ts';
 import { exact } from '../../../core/count.ts';
 import { seededRandom } from '../../../core/seeded-random.ts';
-import { tenantRow } from './test-rows.ts';
-import { compareRows, groupOf, movedRows, rowFilter } from './row-order.ts';
+import { compareRows, movedRows, rowFilter } from './row-order.ts';
 
 const names = (rows: { name: string }[]): string[] => rows.map(({ name }) => name);
 
@@ -33,14 +33,7 @@ describe('order', () => {
   });
 });
 
-describe('groups and filter', () => {
-  it('puts every row in one group', () => {
-    expect(groupOf(tenantRow({ status: 'stalled', severity: 'critical' }))).toBe('stalled');
-    expect(groupOf(tenantRow({ status: 'lagging', severity: 'warning' }))).toBe('late');
-    expect(groupOf(tenantRow({ status: 'warming-up' }))).toBe('ok');
-    expect(groupOf(tenantRow({ status: 'no-data' }))).toBe('no-data');
-  });
-
+describe('filter', () => {
   it('finds all words anywhere, in any case', () => {
     const row = tenantRow({ id: '17', name: 'Mailflow', detail: 'acme', status: 'lagging' });
     expect(rowFilter('flow ACME', null)?.(row)).toBe(true);

@@ -1,21 +1,5 @@
 // Which tenants are shown and in what order: pure, so that the rules can be tested by themselves.
-import type { TenantRow } from '../../../contract/live.ts';
-
-/** The groups that the totals count and filter by. */
-export const groups = ['late', 'stalled', 'ok', 'no-data'] as const;
-export type Group = (typeof groups)[number];
-
-const stalled: ReadonlySet<TenantRow['status']> = new Set(['stopped', 'stalled', 'stuck']);
-
-/**
- * Late: the lag is over a threshold now. Stalled: work is there and nothing moves. Every row is in exactly one
- * group, by the backend's rule (src/main/monitor/overview-totals.ts), so that a number shows the rows it counts.
- */
-export function groupOf(row: Pick<TenantRow, 'status' | 'severity'>): Group {
-  if (row.status === 'no-data') return 'no-data';
-  if (stalled.has(row.status)) return 'stalled';
-  return row.severity === null ? 'ok' : 'late';
-}
+import { groupOf, type Group, type TenantRow } from '../../../contract/live.ts';
 
 export const sortKeys = ['lag', 'name', 'ready', 'running', 'delayed', 'in', 'p95'] as const;
 export type SortKey = (typeof sortKeys)[number];

@@ -1,7 +1,6 @@
 // A tenant in time and a quiet head, for tests to change.
-import type { OverviewHead, TenantRow } from '../../contract/live.ts';
-import { zero } from '../../core/count.ts';
-import { overviewTotals } from './overview-totals.ts';
+import { zero } from '../core/count.ts';
+import type { OverviewHead, TenantRow } from './live.ts';
 
 export function tenantRow(changes: Partial<TenantRow> = {}): TenantRow {
   return {
@@ -58,7 +57,18 @@ export function overviewHead(changes: Partial<OverviewHead> = {}): OverviewHead 
     warmingUpMs: 0,
     sparkBucketMs: 60_000,
     claimOrder: null,
-    totals: overviewTotals([], { kind: 'unknown' }),
+    totals: {
+      late: 0,
+      stalled: 0,
+      ok: 0,
+      noData: 0,
+      worst: null,
+      inPerMin: null,
+      outPerMin: null,
+      timeToEmpty: { kind: 'unknown' },
+      ready: zero,
+      running: zero,
+    },
     ...changes,
   };
 }
