@@ -32,6 +32,21 @@ module.exports = {
       to: { path: '^src/main/', pathNot: room(name) },
     })),
     {
+      name: 'monitor-knows-the-seams-only',
+      comment: 'sources, logs and history are known to the monitor through one file each (docs/adr/0003)',
+      severity: 'error',
+      from: { path: room('monitor') },
+      to: {
+        path: '^src/main/',
+        pathNot: [
+          room('monitor'),
+          '/sources/source\\.ts$',
+          '/logs/log-events\\.ts$',
+          '/history/history-store\\.ts$',
+        ],
+      },
+    },
+    {
       name: 'host-knows-the-contract',
       severity: 'error',
       from: { path: room('host') },

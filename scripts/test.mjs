@@ -12,7 +12,7 @@ process.on('exit', () => rmSync(reports, { recursive: true, force: true }));
 
 const report = (name) => join(reports, `${name}.json`);
 const vitest = (name) =>
-  `vitest run --project ${name} --reporter=default --reporter=json --outputFile=${report(name)}`;
+  `vitest run --project ${name} --reporter=dot --reporter=json --outputFile=${report(name)}`;
 const steps = {
   check: 'npm run -s check',
   unit: vitest('unit'),
