@@ -21,8 +21,9 @@ function whyNoElectron() {
     timeout: FETCH_TIMEOUT_MS,
   });
   if (fetched.status === 0) return null;
-  const cause =
-    /^.*Error:?.*$/m.exec(fetched.stderr ?? '')?.[0]?.trim() ?? 'the download did not end in time';
+  const said = fetched.stderr ?? '';
+  const network = /(?:getaddrinfo|connect) E[A-Z_]+[^\n]*/.exec(said)?.[0];
+  const cause = network ?? /^.*Error:?.*$/m.exec(said)?.[0]?.trim() ?? 'the download did not end in time';
   return `the Electron binary could not be fetched (${cause})`;
 }
 

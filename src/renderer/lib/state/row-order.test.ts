@@ -17,14 +17,15 @@ describe('order', () => {
     expect(names(rows.sort(compareRows('lag')))).toEqual(['worst', 'late', 'fine', 'blind']);
   });
 
-  it('keeps tenants on time in a calm order, whatever their fractions of a second', () => {
+  it('orders by whole seconds, then by name, so that fractions move nobody; idle tenants come last', () => {
     const rows = [
-      tenantRow({ id: '1', name: 'b', lagMs: 1_400 }),
-      tenantRow({ id: '2', name: 'a', lagMs: 200 }),
-      tenantRow({ id: '3', name: 'c', lagMs: 900, status: 'lagging', severity: 'warning' }),
+      tenantRow({ id: '1', name: 'b', lagMs: 1_100 }),
+      tenantRow({ id: '2', name: 'a', lagMs: 1_900 }),
+      tenantRow({ id: '3', name: 'c', lagMs: 2_000 }),
       tenantRow({ id: '4', name: '0', lagMs: 0, status: 'idle' }),
-    ];
-    expect(names(rows.sort(compareRows('lag')))).toEqual(['c', 'a', 'b', '0']);
+      tenantRow({ id: '5', name: 'd', lagMs: 900 }),
+    ].reverse();
+    expect(names(rows.sort(compareRows('lag')))).toEqual(['c', 'a', 'b', 'd', '0']);
   });
 
   it('orders by the other columns too', () => {

@@ -5,14 +5,12 @@ export const sortKeys = ['lag', 'name', 'ready', 'running', 'delayed', 'in', 'p9
 export type SortKey = (typeof sortKeys)[number];
 
 /**
- * What the order by lag goes by. Tenants on time differ by fractions of a second that change with every poll: among
- * themselves they stand by name, so that the list is calm and a name is found where it was.
+ * What the order by lag goes by: whole seconds, because fractions change with every poll. Whoever has the same
+ * stands by name, so that the list is calm and a name is found where it was; idle tenants come last.
  */
-const CALM_BELOW_MS = 10_000;
 function lagRank(row: TenantRow): number | null {
-  if (row.lagMs === null || row.lagMs >= CALM_BELOW_MS) return row.lagMs;
-  if (row.status === 'idle') return -0.5;
-  return groupOf(row) === 'ok' ? 0 : row.lagMs;
+  if (row.lagMs === null) return null;
+  return row.status === 'idle' ? -0.5 : Math.floor(row.lagMs / 1_000);
 }
 
 const valueOf: Record<Exclude<SortKey, 'name'>, (row: TenantRow) => number | null> = {
