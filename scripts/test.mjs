@@ -70,8 +70,7 @@ for (const [name, command] of Object.entries(steps)) {
   const { code, text } = await runStep(name, command);
   const seconds = ((Date.now() - began) / 1000).toFixed(1);
   console.log(`${code === 0 ? 'ok    ' : 'FAILED'} ${name} (${seconds} s)`);
-  if (code === 0)
-    for (const said of text.match(/^.*SKIPPED ALOUD.*$/gm) ?? []) console.log(`       ${said.trim()}`);
+  if (code === 0) for (const said of new Set(text.match(/SKIPPED: .*$/gm))) console.log(`       ${said}`);
   else {
     broken += 1;
     console.log(text.split('\n').slice(-200).join('\n'));
