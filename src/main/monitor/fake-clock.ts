@@ -8,14 +8,16 @@ interface Sleeper {
 }
 
 export class FakeClock implements Clock {
-  #nowMs: number;
+  /** What has really passed; sleepers go by it, whatever the clock on the wall is set to. */
+  #passedMs = 0;
+  #wallMs: number;
   readonly #sleepers = new Set<Sleeper>();
 
   constructor(nowMs = 1_700_000_000_000) {
-    this.#nowMs = nowMs;
+    this.#wallMs = nowMs;
   }
 
-  now = (): number => this.#nowMs;
+  now = (): number => this.#wallMs + this.#passedMs;
 
   /** How many wait for time to pass: 0 once everything is stopped. */
   get sleepers(): number {
@@ -27,7 +29,7 @@ export class FakeClock implements Clock {
     if (signal.aborted) return Promise.resolve();
     return new Promise((resolve) => {
       const sleeper: Sleeper = {
-        dueMs: this.#nowMs + ms,
+        dueMs: this.#passedMs + ms,
         wake: () => {
           this.#sleepers.delete(sleeper);
           signal.removeEventListener('abort', sleeper.wake);
@@ -41,21 +43,21 @@ export class FakeClock implements Clock {
 
   /** Lets everything happen that is due within `ms`, each at its time. */
   async advance(ms: number): Promise<void> {
-    const untilMs = this.#nowMs + ms;
+    const untilMs = this.#passedMs + ms;
     for (;;) {
       await settled();
       const next = [...this.#sleepers].sort((a, b) => a.dueMs - b.dueMs)[0];
       if (next === undefined || next.dueMs > untilMs) break;
-      this.#nowMs = Math.max(this.#nowMs, next.dueMs);
+      this.#passedMs = Math.max(this.#passedMs, next.dueMs);
       next.wake();
     }
-    this.#nowMs = untilMs;
+    this.#passedMs = untilMs;
     await settled();
   }
 
   /** Sets the clock without waking anybody, as a correction of the system's time does. */
   set(nowMs: number): void {
-    this.#nowMs = nowMs;
+    this.#wallMs = nowMs - this.#passedMs;
   }
 }
 
