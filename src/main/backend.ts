@@ -67,6 +67,8 @@ export async function createBackend(options: BackendOptions): Promise<Backend> {
   let started = false;
   const secrets = options.secrets ?? new FileSecrets(at('secrets.json'));
   const origin = options.settings ?? { kind: 'file', path: at('settings.json') };
+  // Before the settings are open: they may be refused while the rest is still being built.
+  const refused = (text: string): void => notices.raise({ id: 'settings', severity: 'warning', text });
   const settings = stack.use(
     await openSettings(origin, {
       changed: () => {
@@ -77,7 +79,6 @@ export async function createBackend(options: BackendOptions): Promise<Backend> {
       refused: (error) => refused(error.message),
     }),
   );
-  const refused = (text: string): void => notices.raise({ id: 'settings', severity: 'warning', text });
   if (settings.problem !== null) refused(settings.problem.message);
 
   const history = stack.use(

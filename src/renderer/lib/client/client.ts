@@ -21,7 +21,7 @@ interface CallOptions {
 /** `interrupted`: what was shown last may be old; a fresh snapshot is on its way. */
 type SubscriptionStatus = 'pending' | 'live' | 'interrupted';
 
-interface SubscriptionHandlers<S extends StreamName> {
+export interface SubscriptionHandlers<S extends StreamName> {
   /** The whole, at the start and again after each interruption. */
   snapshot(snapshot: Snapshot<S>): void;
   delta(delta: Delta<S>): void;
