@@ -1,14 +1,8 @@
 // The settings file, schema-checked. No secret ever stands in it: only where a secret is found.
 import { z } from 'zod';
 import { metricSchema } from '../core/alert.ts';
-
-/** Where a secret is found: an environment variable, a file only its owner can read, or the secret store. */
-export const secretRefSchema = z.union([
-  z.strictObject({ env: z.string().min(1) }),
-  z.strictObject({ file: z.string().min(1) }),
-  z.strictObject({ stored: z.string().min(1) }),
-]);
-export type SecretRef = z.infer<typeof secretRefSchema>;
+import { engineSettingsSchema } from './job-kinds.ts';
+import { secretRefSchema } from './secret-ref.ts';
 
 const port = z.int().min(1).max(65_535);
 const id = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'use small letters, digits and hyphens, at most 63');
@@ -111,6 +105,8 @@ export const settingsSchema = z
     thisComputer: z
       .strictObject({ enabled: z.boolean().default(true), alerts: ruleOverridesSchema.default({}) })
       .default({ enabled: true, alerts: {} }),
+    /** The jobs of this computer: what the engineer declares here, beside the application's own. */
+    engine: engineSettingsSchema.prefault({}),
     history: z
       .strictObject({ budgetMegabytes: z.number().min(16).default(1024) })
       .default({ budgetMegabytes: 1024 }),

@@ -1,11 +1,11 @@
 // Adds, changes and removes connections: secrets into their store first, then the settings that name them.
 import { HeadwayError } from '../contract/errors.ts';
+import type { SecretRef } from '../contract/secret-ref.ts';
 import {
   THIS_COMPUTER,
   type ConnectionSettings,
   type RuleOverride,
   type RuleOverrides,
-  type SecretRef,
 } from '../contract/settings.ts';
 import type { Metric } from '../core/alert.ts';
 import type { SecretStore } from './settings/secrets.ts';
