@@ -148,6 +148,7 @@ export class ExchangeLoop {
         if (await this.#exchanging) this.#again = true;
         this.#retry.succeeded();
       }
+      this.#rest();
     } catch (error) {
       this.#mayHaveWork = true;
       this.#retry.failed('handing over jobs', error);
@@ -267,6 +268,12 @@ export class ExchangeLoop {
       cursor: await this.#parts.store.cursor(),
     });
     return this.#scheduler;
+  }
+
+  /** Nothing runs, nothing waits, nothing is held back: then nothing has a date either. */
+  #rest(): void {
+    const { alarm, pool, buffer } = this.#parts;
+    if (pool.busy === 0 && buffer.size === 0 && !this.#mayHaveWork) alarm.clear();
   }
 
   /** What the store really gave of what was asked for. */
