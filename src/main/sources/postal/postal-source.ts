@@ -118,6 +118,8 @@ export class PostalSource implements Source {
         clock: { offsetMs: clock.offsetMs, errorMs: clock.errorMs },
         tenants: sampled.map(({ id, sample }) => ({
           ...sample,
+          // Nothing in the queue tells: dead mail has no row there.
+          dead: null,
           arrivalsTotal: totals.get(id)?.arrivals ?? null,
           attemptsTotal: totals.get(id)?.attempts ?? null,
           behind: behind.get(sample.tenantId) ?? null,
@@ -129,6 +131,8 @@ export class PostalSource implements Source {
           moment,
           { leaderSeenAtMs: clock.leaderSeenAtMs, lastDeliveryAtMs: newestDelivery(totals) },
         ),
+        kinds: null,
+        workerMemory: null,
         claimOrder: CLAIM_ORDER,
         cost: {
           rowsRead: await readsSinceLast(opened, limit),
