@@ -37,9 +37,12 @@ function ofEngine(text: OpenMetricsText, report: EngineReport): void {
   text.gauge('headway_engine_start_time_seconds', 'When it started, by its store’s clock.', [
     [{}, report.startedAtMs / 1000],
   ]);
-  text.stateset('headway_engine_state', 'Whether it takes new work.', ['working', 'stopping'], [
-    [{}, report.state],
-  ]);
+  text.stateset(
+    'headway_engine_state',
+    'Whether it takes new work.',
+    ['working', 'stopping'],
+    [[{}, report.state]],
+  );
   text.gauge('headway_memory_rss_bytes', 'Memory of the engine’s process.', [[{}, memory.rssBytes]]);
   text.gauge('headway_memory_limit_bytes', 'Memory it may use.', [[{}, memory.limitBytes]]);
   text.stateset(
@@ -75,9 +78,21 @@ function ofWorkers(text: OpenMetricsText, { workers, workersWanted, restarts, ba
   ]);
   const each = <T>(value: (worker: (typeof workers)[number]) => T): [Labels, T][] =>
     workers.map((worker) => [{ worker: worker.id }, value(worker)]);
-  text.counter('headway_worker_jobs', 'Attempts a worker ended.', each((worker) => worker.jobs));
-  text.counter('headway_worker_errors', 'Attempts that failed.', each((worker) => worker.errors));
-  text.gauge('headway_worker_memory_bytes', 'Of its thread or process tree.', each((w) => w.memoryBytes));
+  text.counter(
+    'headway_worker_jobs',
+    'Attempts a worker ended.',
+    each((worker) => worker.jobs),
+  );
+  text.counter(
+    'headway_worker_errors',
+    'Attempts that failed.',
+    each((worker) => worker.errors),
+  );
+  text.gauge(
+    'headway_worker_memory_bytes',
+    'Of its thread or process tree.',
+    each((w) => w.memoryBytes),
+  );
   text.gauge(
     'headway_worker_loop_delay_seconds',
     'Delay of its event loop, p99.',
@@ -88,9 +103,21 @@ function ofWorkers(text: OpenMetricsText, { workers, workersWanted, restarts, ba
 function ofKinds(text: OpenMetricsText, kinds: readonly KindReport[], attempts: AttemptLedger): void {
   const each = <T>(value: (kind: KindReport) => T): [Labels, T][] =>
     kinds.map((kind) => [{ kind: kind.kind }, value(kind)]);
-  text.gauge('headway_kind_running', 'Jobs that run now.', each((kind) => kind.running));
-  text.gauge('headway_kind_limit', 'Jobs that may run at once; left out without a limit.', each((k) => k.limit));
-  text.gauge('headway_kind_held', '1 while it starts nothing.', each((kind) => (kind.heldBy === null ? 0 : 1)));
+  text.gauge(
+    'headway_kind_running',
+    'Jobs that run now.',
+    each((kind) => kind.running),
+  );
+  text.gauge(
+    'headway_kind_limit',
+    'Jobs that may run at once; left out without a limit.',
+    each((k) => k.limit),
+  );
+  text.gauge(
+    'headway_kind_held',
+    '1 while it starts nothing.',
+    each((kind) => (kind.heldBy === null ? 0 : 1)),
+  );
   const counted = [...attempts.kinds];
   text.counter(
     'headway_attempts',

@@ -22,12 +22,7 @@ export class OpenMetricsText {
   }
 
   /** One of several states: 1 for the present one, 0 for the others; the label is called like the family. */
-  stateset(
-    name: string,
-    help: string,
-    states: readonly string[],
-    samples: Iterable<[Labels, string]>,
-  ): void {
+  stateset(name: string, help: string, states: readonly string[], samples: Iterable<[Labels, string]>): void {
     this.#family(name, 'stateset', help);
     for (const [labels, present] of samples)
       for (const state of states) this.#sample(name, { ...labels, [name]: state }, state === present ? 1 : 0);

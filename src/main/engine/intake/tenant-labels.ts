@@ -1,8 +1,7 @@
 import { sumCounts, type Count } from '../../../core/count.ts';
 import type { TenantDepth } from '../job.ts';
 
-const STATES = ['ready', 'delayed', 'running', 'waiting', 'blocked', 'dead'] as const;
-type DepthState = (typeof STATES)[number];
+type DepthState = 'ready' | 'delayed' | 'running' | 'waiting' | 'blocked' | 'dead';
 
 /** One tenant, or the sum of those that got no label of their own. */
 export interface LabelledDepth extends Record<DepthState, Count> {
@@ -24,22 +23,17 @@ export function labelledDepths(
   limit: number,
 ): LabelledDepth[] {
   const labelled = tenants
-    .map(
-      (tenant): LabelledDepth => ({
-        tenant: tenant.tenantId,
-        lagMs: tenant.oldestReady === null ? 0 : Math.max(0, nowMs - tenant.oldestReady.readyAtMs),
-        ...depthsOf([tenant]),
-      }),
-    )
+    .map((tenant): LabelledDepth => ({
+      tenant: tenant.tenantId,
+      lagMs: tenant.oldestReady === null ? 0 : Math.max(0, nowMs - tenant.oldestReady.readyAtMs),
+      ...depthsOf([tenant]),
+    }))
     .sort((a, b) => b.lagMs - a.lagMs || (a.tenant < b.tenant ? -1 : 1));
   const top = labelled.filter(({ tenant }) => tenant !== OTHER).slice(0, limit);
   const shown = new Set(top.map(({ tenant }) => tenant));
   const rest = labelled.filter(({ tenant }) => !shown.has(tenant));
   if (rest.length === 0) return top;
-  return [
-    ...top,
-    { tenant: OTHER, lagMs: rest[0]?.lagMs ?? 0, ...depthsOf(rest) },
-  ];
+  return [...top, { tenant: OTHER, lagMs: rest[0]?.lagMs ?? 0, ...depthsOf(rest) }];
 }
 
 /** All tenants together, state by state. */
