@@ -1,13 +1,25 @@
 import type { EngineReport, KindReport } from '../../../contract/engine-report.ts';
 import type { TenantDepth } from '../job.ts';
 import { type AttemptLedger, DURATION_BOUNDS_S, type DurationCounts } from './attempt-ledger.ts';
-import type { IntakeCounts } from './intake-counts.ts';
 import { type Labels, OpenMetricsText } from './open-metrics.ts';
 import type { PullCounts } from './pull-desk.ts';
 import { depthsOf, labelledDepths } from './tenant-labels.ts';
 
 /** So many tenants get a label of their own, the latest first. */
 const TENANTS_SHOWN = 100;
+
+/** What the HTTP face counts of itself, since the start. */
+export interface IntakeCounts {
+  /** By "route status". */
+  readonly requests: ReadonlyMap<string, number>;
+  readonly enqueued: number;
+  /** Rows whose idempotency key was known. */
+  readonly known: number;
+  readonly refused: number;
+  /** In flight. */
+  requestBytes(): number;
+  answerBytes(): number;
+}
 
 export interface MetricsInput {
   report: EngineReport;
