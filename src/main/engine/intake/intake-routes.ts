@@ -10,12 +10,13 @@ import { EnqueueGroups } from './enqueue-groups.ts';
 import { type Answer, json, Refusal } from './http-answer.ts';
 import type { IntakeEngine, IntakeStore } from './intake-port.ts';
 import { noQuerySchema, parseQuery, pushQuerySchema, takeQuerySchema } from './intake-query.ts';
-import { eachJobOfText, jobsOfText } from './job-batch.ts';
+import { type BatchRules, eachJobOfRows, jobsOfRows, rowsOfText } from './job-batch.ts';
 import { jobOfRow, jsonOfRow } from './job-row.ts';
 import { OPEN_METRICS_CONTENT_TYPE } from './open-metrics.ts';
 import type { Leased, PullDesk } from './pull-desk.ts';
 import { endOf, leaseOf, settleBodySchema } from './pull-protocol.ts';
 import { readBody } from './read-body.ts';
+import { inSendersWords, type PayloadLimits } from './row-refusal.ts';
 
 const MB = 2 ** 20;
 /** One job: the largest payload a kind may allow, and room for the rest. */
@@ -34,6 +35,7 @@ export interface IntakeRoutesParts {
   desk: PullDesk | null;
   /** Kinds that wait for jobs of the same call: such a job must not be put into one call with a stranger's. */
   dependentKinds: ReadonlySet<string>;
+  limits: PayloadLimits;
   attempts: AttemptLedger;
   clock: Clock;
   /** Bytes of bodies in flight. */
@@ -135,58 +137,63 @@ export class IntakeRoutes {
   }
 
   async #pushOne(text: string, key: string | null): Promise<Answer> {
-    let enqueued: Enqueued | undefined;
     try {
       const job = jobOfRow(jsonOfRow(text));
+      this.#parts.limits.check(job, null, 3 * text.length);
       if (key !== null) {
         if (job.idempotencyKey !== undefined && job.idempotencyKey !== key)
           throw badField('key', 'is not what the header Idempotency-Key says');
         job.idempotencyKey = key;
       }
-      enqueued = this.#parts.dependentKinds.has(job.kind)
+      const enqueued = this.#parts.dependentKinds.has(job.kind)
         ? (await this.#parts.engine.enqueue([job]))[0]
         : await this.#groups.enqueue(job);
+      if (!enqueued) throw new Error('the engine left a job unanswered');
+      this.#countRow(enqueued);
+      this.#parts.desk?.wake();
+      return json(enqueued.fresh ? 201 : 200, enqueued, { Location: `/jobs/${enqueued.id}` });
     } catch (error) {
       this.#rows.refused += 1;
-      throw error;
+      throw inSendersWords(error, () => null);
     }
-    if (!enqueued) throw new Error('the engine left a job unanswered');
-    this.#countRow(enqueued);
-    this.#parts.desk?.wake();
-    return json(enqueued.fresh ? 201 : 200, enqueued, { Location: `/jobs/${enqueued.id}` });
   }
 
   async #pushAll(text: string, key: string | null): Promise<Answer> {
-    let jobs: NewJob[] | null = null;
+    const rows = rowsOfText(text);
     try {
-      jobs = jobsOfText(text, {}, key);
-      const enqueued = await this.#parts.engine.enqueue(jobs);
+      const enqueued = await this.#parts.engine.enqueue(jobsOfRows(rows, this.#rules(key)));
       for (const one of enqueued) this.#countRow(one);
       this.#parts.desk?.wake();
       return json(enqueued.some(({ fresh }) => fresh) ? 201 : 200, { jobs: enqueued });
     } catch (error) {
-      this.#rows.refused += jobs?.length ?? 1;
-      throw error;
+      this.#rows.refused += rows.length;
+      throw inSendersWords(error, (position) => position + 1);
     }
   }
 
   async #pushEach(text: string, key: string | null): Promise<Answer> {
-    const rows = eachJobOfText(text, {}, key);
-    const good = rows.filter((row) => !(row instanceof HeadwayError));
-    const answers = good.length === 0 ? [] : await this.#parts.engine.enqueueEach(good);
+    const rows = eachJobOfRows(rowsOfText(text), this.#rules(key));
+    // Positions in the call are not rows: bad rows are left out of it.
+    const sent = rows.flatMap((row, i) => (row instanceof HeadwayError ? [] : [{ row: i + 1, job: row }]));
+    const answers = sent.length === 0 ? [] : await this.#parts.engine.enqueueEach(sent.map(({ job }) => job));
     let next = 0;
     const lines = rows.map((row, i) => {
       const answer = row instanceof HeadwayError ? row : answers[next++];
       if (answer === undefined) throw new Error('the engine left a job unanswered');
       if (answer instanceof Error) {
         this.#rows.refused += 1;
-        return JSON.stringify({ row: i + 1, error: toWireError(answer) });
+        const error = inSendersWords(answer, (position) => sent[position]?.row ?? i + 1);
+        return JSON.stringify({ row: i + 1, error: toWireError(error) });
       }
       this.#countRow(answer);
       return JSON.stringify({ row: i + 1, ...answer });
     });
     this.#parts.desk?.wake();
     return { status: 200, headers: { 'Content-Type': NDJSON }, body: `${lines.join('\n')}\n` };
+  }
+
+  #rules(idempotencyKey: string | null): BatchRules {
+    return { defaults: {}, idempotencyKey, limits: this.#parts.limits };
   }
 
   #countRow({ fresh }: Enqueued): void {

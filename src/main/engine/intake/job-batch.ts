@@ -1,26 +1,35 @@
 import { HeadwayError } from '../../../contract/errors.ts';
 import type { NewJob } from '../job.ts';
 import { jobOfRow, jsonOfRow, rowError, type RowDefaults } from './job-row.ts';
+import type { PayloadLimits } from './row-refusal.ts';
 
 /** Rows that are enqueued all or none: one transaction, and all in memory at once. */
 export const MOST_ROWS = 50_000;
 
-/** The jobs of NDJSON text; `bad-request` that names the first bad row. Rows are counted from 1, empty lines are not. */
-export function jobsOfText(text: string, defaults: RowDefaults, idempotencyKey: string | null): NewJob[] {
-  return rowsOf(text).map((line, i) => jobOfLine(line, i + 1, defaults, idempotencyKey));
+export interface BatchRules {
+  defaults: RowDefaults;
+  /** One key for the request stands for one a row, so that a batch that is sent again enqueues nothing twice. */
+  idempotencyKey: string | null;
+  limits: PayloadLimits;
 }
 
-/** The same with every row on its own: the job, or why it is none. */
-export function eachJobOfText(
-  text: string,
-  defaults: RowDefaults,
-  idempotencyKey: string | null,
+/** The jobs of NDJSON rows; throws `bad-request` that names the first bad one. Rows are counted from 1. */
+export function jobsOfRows(rows: readonly string[], rules: BatchRules): NewJob[] {
+  return rows.map((line, i) => jobOfLine(line, i + 1, rules));
+}
+
+/** The same with every row on its own: the job, or why it is none. `before`: rows of earlier pieces. */
+export function eachJobOfRows(
+  rows: readonly string[],
+  rules: BatchRules,
+  before = 0,
 ): (NewJob | HeadwayError)[] {
-  return rowsOf(text).map((line, i) => {
+  return rows.map((line, i) => {
+    const row = before + i + 1;
     try {
-      const job = jobOfLine(line, i + 1, defaults, idempotencyKey);
+      const job = jobOfLine(line, row, rules);
       if (job.dependsOn?.some((parent) => 'row' in parent))
-        throw rowError(i + 1, 'dependsOn', 'names a row, and with each=true every row stands alone');
+        throw rowError(row, 'dependsOn', 'names a row; rows that are answered one by one stand alone');
       return job;
     } catch (error) {
       if (error instanceof HeadwayError) return error;
@@ -29,7 +38,8 @@ export function eachJobOfText(
   });
 }
 
-function rowsOf(text: string): string[] {
+/** The rows of a text; empty lines are none. */
+export function rowsOfText(text: string): string[] {
   const rows = text.split('\n').filter((line) => line.trim() !== '');
   if (rows.length === 0) throw new HeadwayError('bad-request', 'the body has no rows');
   if (rows.length > MOST_ROWS)
@@ -40,9 +50,10 @@ function rowsOf(text: string): string[] {
   return rows;
 }
 
-/** One key for the request stands for one a row, so that a batch that is sent again enqueues nothing twice. */
-function jobOfLine(line: string, row: number, defaults: RowDefaults, idempotencyKey: string | null): NewJob {
+function jobOfLine(line: string, row: number, { defaults, idempotencyKey, limits }: BatchRules): NewJob {
   const job = jobOfRow(jsonOfRow(line, row), defaults, row);
+  // No character of the text takes more than three bytes for each of its units.
+  limits.check(job, row, 3 * line.length);
   if (idempotencyKey !== null) job.idempotencyKey ??= `${idempotencyKey}#${row}`;
   return job;
 }

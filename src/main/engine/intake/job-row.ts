@@ -6,7 +6,11 @@ import { kindNameSchema } from '../../../contract/job-kinds.ts';
 import type { NewJob } from '../job.ts';
 
 /** Names a tenant, a batch or a key; longer ones would not fit the stores' indexes. */
-const nameSchema = z.string().min(1).max(255);
+const nameSchema = z
+  .string()
+  .min(1)
+  .max(255)
+  .refine((name) => name.isWellFormed() && !name.includes('\0'), 'it holds characters that are no text');
 
 export const jobRowSchema = z.strictObject({
   kind: kindNameSchema.optional(),

@@ -8,15 +8,16 @@
 // job each cost about as much as one that takes a hundred. Whose turn it is, says the same scheduler as in the engine;
 // the desk has a circle of its own for the kinds that are pulled, which after a restart begins where the engine's stands.
 import { HeadwayError } from '../../../contract/errors.ts';
-import type { ClaimOrder, JobKind } from '../../../contract/job-kinds.ts';
+import type { ClaimOrder } from '../../../contract/job-kinds.ts';
 import type { ErrorClass } from '../../../core/error-class.ts';
 import { type RetryRule, retryRules } from '../../../core/retry-rule.ts';
-import { type TenantShare, TurnScheduler } from '../../../core/turn-scheduler.ts';
+import type { TenantShare } from '../../../core/turn-scheduler.ts';
 import type { Clock } from '../clock.ts';
 import type { Claim } from '../job.ts';
-import type { Eligible, Exchange, Store } from '../stores/store.ts';
+import type { Store } from '../stores/store.ts';
 import { type Lease, Leases } from './leases.ts';
 import { attemptOf, expiryOf, type PulledAttempt, type PulledEnd, settlementOf } from './pull-end.ts';
+import { type PullKind, PullTurns } from './pull-turns.ts';
 
 /** Of one take, and of one exchange: its answer must fit in memory. */
 export const MOST_CLAIMS = 1_000;
@@ -27,8 +28,6 @@ const MOST_ENDS = 5_000;
 const TICK_MS = 500;
 const MOST_WAITING = 1_000;
 
-export type PullKind = Pick<JobKind, 'kind' | 'retry' | 'timeouts' | 'concurrency'>;
-
 export interface PullDeskParts {
   store: Pick<Store, 'ready' | 'exchange' | 'promoteDue' | 'cursor' | 'time'>;
   clock: Clock;
@@ -38,6 +37,11 @@ export interface PullDeskParts {
   /** Every attempt that counts, after the store has taken its end. */
   onAttempt: (attempt: PulledAttempt) => void;
   onProblem: (problem: Error) => void;
+}
+
+export interface PullTuning {
+  order: ClaimOrder;
+  tenants: Readonly<Record<string, TenantShare>>;
 }
 
 export interface TakeRequest {
@@ -84,12 +88,11 @@ export class PullDesk {
   readonly #parts: PullDeskParts;
   readonly #kinds: ReadonlyMap<string, PullKind>;
   readonly #rules: ReadonlyMap<string, Record<ErrorClass, RetryRule>>;
-  readonly #order: ClaimOrder;
-  readonly #shares: ReadonlyMap<string, TenantShare>;
+  readonly #tuning: PullTuning;
   readonly #leases = new Leases();
   readonly #counts: PullCounts = { leased: 0, done: 0, failed: 0, returned: 0, expired: 0, refused: 0 };
   #state: 'idle' | 'open' | 'stopping' | 'closed' = 'idle';
-  #scheduler: TurnScheduler | null = null;
+  #turns: PullTurns | null = null;
   /** What the store's clock is ahead of ours. */
   #offsetMs = 0;
   #takers: Taker[] = [];
@@ -101,16 +104,11 @@ export class PullDesk {
   #nextDueMs = Infinity;
   #onEmpty: (() => void) | null = null;
 
-  constructor(
-    parts: PullDeskParts,
-    kinds: readonly PullKind[],
-    tuning: { order: ClaimOrder; tenants: Readonly<Record<string, TenantShare>> },
-  ) {
+  constructor(parts: PullDeskParts, kinds: readonly PullKind[], tuning: PullTuning) {
     this.#parts = parts;
     this.#kinds = new Map(kinds.map((kind) => [kind.kind, kind]));
     this.#rules = new Map(kinds.map(({ kind, retry }) => [kind, retryRules(retry.classes)]));
-    this.#order = tuning.order;
-    this.#shares = new Map(Object.entries(tuning.tenants));
+    this.#tuning = tuning;
   }
 
   /** Does nothing when it was started or stopped before. */
@@ -118,8 +116,7 @@ export class PullDesk {
     if (this.#state !== 'idle') return;
     const { store, clock } = this.#parts;
     this.#offsetMs = (await store.time()) - clock.now();
-    const order = this.#order === 'fair-time' ? 'fair-time' : 'fair';
-    this.#scheduler = new TurnScheduler({ order, shares: this.#shares, cursor: await store.cursor() });
+    this.#turns = new PullTurns([...this.#kinds.values()], this.#tuning, await store.cursor());
     this.#state = 'open';
   }
 
@@ -243,6 +240,8 @@ export class PullDesk {
 
   async #round(endings: readonly Ending[], takers: readonly Taker[]): Promise<void> {
     const { store, clock, owner, random } = this.#parts;
+    const turns = this.#turns;
+    if (!turns) throw new Error('the desk is not open');
     const localMs = clock.now();
     const nowMs = localMs + this.#offsetMs;
     const attempts = endings.map(({ end, lease }) =>
@@ -252,8 +251,10 @@ export class PullDesk {
       const rules = this.#rules.get(lease.claim.kind) ?? retryRules({});
       return settlementOf(end, attempts[i] ?? null, lease, { owner, rules, nowMs, random });
     });
-    const eligible = this.#eligible(takers[0]?.kinds);
-    const take = await this.#plan(takers, eligible);
+    const eligible = turns.eligible(takers[0]?.kinds, (kind) => this.#leases.of(kind));
+    const wanted = takers.reduce((sum, { count }) => sum + count, 0);
+    const slots = Math.min(wanted, MOST_LEASES - this.#leases.size);
+    const take = await turns.plan(store, slots, eligible);
     const asked = { owner, settlements, take, eligible, cursor: null, nowMs };
     const { taken, claims } =
       take === null && settlements.length === 0 ? { taken: [], claims: [] } : await store.exchange(asked);
@@ -261,35 +262,8 @@ export class PullDesk {
       if (settlement.how === 'retry') this.#nextDueMs = Math.min(this.#nextDueMs, settlement.atMs);
     for (const [i, ending] of endings.entries())
       this.#ended(ending, attempts[i] ?? null, taken[i] ?? false, localMs);
-    this.#claimed(take, claims);
+    turns.claimed(take, claims);
     this.#deal(claims, takers);
-  }
-
-  /** Turns for the free places of those that take; null when there is nothing to ask the store for. */
-  async #plan(takers: readonly Taker[], eligible: Eligible): Promise<Exchange['take']> {
-    const wanted = takers.reduce((sum, { count }) => sum + count, 0);
-    const slots = Math.min(wanted, MOST_LEASES - this.#leases.size);
-    const scheduler = this.#scheduler;
-    if (slots <= 0 || eligible.length === 0 || !scheduler) return null;
-    if (this.#order === 'first-come') return { order: 'first-come', count: slots };
-    const ready = await this.#parts.store.ready({ ...scheduler.ask(slots), eligible });
-    const takes = scheduler.plan(ready, slots);
-    return takes.length === 0 ? null : { order: 'turns', takes };
-  }
-
-  #eligible(kinds: readonly string[] | undefined): Eligible {
-    return [...this.#kinds.values()].flatMap(({ kind, concurrency }) => {
-      if (kinds && !kinds.includes(kind)) return [];
-      const limit = concurrency === undefined ? null : concurrency - this.#leases.of(kind);
-      return limit !== null && limit <= 0 ? [] : [{ kind, limit }];
-    });
-  }
-
-  #claimed(take: Exchange['take'], claims: readonly Claim[]): void {
-    if (take?.order !== 'turns') return;
-    const got = new Map<string, number>();
-    for (const { tenantId } of claims) got.set(tenantId, (got.get(tenantId) ?? 0) + 1);
-    for (const { tenantId } of take.takes) this.#scheduler?.claimed(tenantId, got.get(tenantId) ?? 0);
   }
 
   #ended(
@@ -299,7 +273,7 @@ export class PullDesk {
     localMs: number,
   ): void {
     const { claim, sinceMs, untilMs } = lease;
-    this.#scheduler?.ended(claim.tenantId, attempt === null ? null : Math.max(0, localMs - sinceMs));
+    this.#turns?.ended(claim.tenantId, attempt === null ? null : Math.max(0, localMs - sinceMs));
     if (!counts) this.#counts.refused += 1;
     else if (end.how === 'failed' && untilMs <= localMs && end.class === 'timeout') this.#counts.expired += 1;
     else this.#counts[end.how] += 1;
