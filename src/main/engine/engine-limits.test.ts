@@ -42,7 +42,9 @@ describe('limits of a kind', () => {
     await engine.start();
     await clock.advance(10);
     expect(attempts).toHaveLength(3);
-    expect(kindReport(fixture, 'mail')?.heldBy).toMatch(/^its rate allows the next start at 2023-11-14T22:13:21Z$/);
+    expect(kindReport(fixture, 'mail')?.heldBy).toMatch(
+      /^its rate allows the next start at 2023-11-14T22:13:21Z$/,
+    );
     await clock.advance(1_000);
     expect(attempts).toHaveLength(4);
     await clock.advance(2_000);
@@ -125,7 +127,10 @@ describe('limits of a kind', () => {
     });
     const { engine, clock, attempts } = fixture;
     const once = { maxAttempts: 1 };
-    await engine.enqueue([...jobs('a', 20, { kind: 'embed', ...once }), ...jobs('b', 20, { kind: 'extract', ...once })]);
+    await engine.enqueue([
+      ...jobs('a', 20, { kind: 'embed', ...once }),
+      ...jobs('b', 20, { kind: 'extract', ...once }),
+    ]);
     await engine.enqueue(jobs('c', 3));
     await engine.start();
     await clock.advance(29_000);
@@ -176,10 +181,14 @@ describe('limits of a kind', () => {
     const fixture = engineFixture({
       tuning: { workers: 50 },
       kinds: (clock) => [
-        kindOf('sync', async (job, context) => {
-          await takes(clock)(job, context);
-          if (fails) throw new Error('503');
-        }, { throttle: {} }),
+        kindOf(
+          'sync',
+          async (job, context) => {
+            await takes(clock)(job, context);
+            if (fails) throw new Error('503');
+          },
+          { throttle: {} },
+        ),
       ],
     });
     const { engine, clock } = fixture;

@@ -30,7 +30,10 @@ describe('two engines on one store', () => {
     expect(other.attempts).toHaveLength(1);
     await alive.advance(200_000);
     expect(other.attempts).toHaveLength(3);
-    const lateEnds = other.attempts.map(({ claim }): Settlement => ({ claim: { ...claim, fence: 1 }, how: 'done' }));
+    const lateEnds = other.attempts.map(({ claim }): Settlement => ({
+      claim: { ...claim, fence: 1 },
+      how: 'done',
+    }));
     const { taken } = await store.exchange({
       owner: 'dying',
       settlements: lateEnds,
@@ -103,7 +106,9 @@ describe('two engines on one store', () => {
     const early = engineFixture({ store, clock });
     await expect(early.engine.start()).rejects.toMatchObject({
       code: 'conflict',
-      message: expect.stringMatching(/^An engine called "one" works on memory already \(it was heard 4 s ago\)/),
+      message: expect.stringMatching(
+        /^An engine called "one" works on memory already \(it was heard 4 s ago\)/,
+      ),
     });
     await early.engine.stop(0);
     // It is not the early one's place to speak for the first.
@@ -124,7 +129,11 @@ describe('two engines on one store', () => {
     await clock.advance(25_000);
     const [owner] = await store.owners();
     expect(owner).toMatchObject({ id: 'one', beatAtMs: clock.now() - 5_000 });
-    expect(JSON.parse(owner?.report ?? '')).toMatchObject({ owner: 'one', finishedTotal: 4, workersWanted: 2 });
+    expect(JSON.parse(owner?.report ?? '')).toMatchObject({
+      owner: 'one',
+      finishedTotal: 4,
+      workersWanted: 2,
+    });
     await engine.stop(0);
   });
 });
@@ -161,9 +170,13 @@ describe('an engine that was away', () => {
     await clock.advance(280_000);
     expect(heard).toEqual([]);
     await clock.advance(40_000);
-    expect(heard).toEqual(Array(2).fill('this engine was not heard for 5 minutes, so others may have taken its jobs'));
+    expect(heard).toEqual(
+      Array(2).fill('this engine was not heard for 5 minutes, so others may have taken its jobs'),
+    );
     // One word for each thing that failed, not one for each try.
-    expect(problems.filter((problem) => problem.includes('the job store failed')).length).toBeLessThanOrEqual(3);
+    expect(problems.filter((problem) => problem.includes('the job store failed')).length).toBeLessThanOrEqual(
+      3,
+    );
     isAway = false;
     await clock.advance(40_000);
     // Nobody took them meanwhile, so they were given back, and run again.
@@ -190,7 +203,7 @@ describe('an engine that was away', () => {
   });
 });
 
-describe('the store\'s clock', () => {
+describe("the store's clock", () => {
   it('is the one that counts, however wrong the local one is', async () => {
     const clock = new VirtualClock();
     const AHEAD_MS = 90_000;
@@ -225,7 +238,9 @@ describe('a store that fails for a while', () => {
     isFull = true;
     await clock.advance(60_000);
     expect(attempts).toHaveLength(0);
-    expect(problems).toEqual([expect.stringMatching(/^the job store failed while handing over jobs; it is asked again/)]);
+    expect(problems).toEqual([
+      expect.stringMatching(/^the job store failed while handing over jobs; it is asked again/),
+    ]);
     isFull = false;
     await clock.advance(30_000);
     expect(attempts).toHaveLength(2);
@@ -297,7 +312,9 @@ describe('a store that fails for a while', () => {
     await engine.enqueue(jobs('c', 2));
     await clock.advance(30_000);
     expect(attempts.map(({ claim }) => claim.tenantId).sort()).toEqual(['a', 'a', 'b', 'b', 'c', 'c']);
-    expect(attempts.filter(({ claim }) => claim.tenantId === 'b').map(({ claim }) => claim.attempt)).toEqual([2, 2]);
+    expect(attempts.filter(({ claim }) => claim.tenantId === 'b').map(({ claim }) => claim.attempt)).toEqual([
+      2, 2,
+    ]);
     expect((await store.owners()).map(({ id }) => id)).toEqual(['one~2']);
     await engine.stop(0);
     expect(await store.owners()).toEqual([]);

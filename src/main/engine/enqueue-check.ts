@@ -97,7 +97,7 @@ function wrongPayload(payload: unknown, { payloadLimitMegabytes }: EngineKind['p
   if (3 * text.length <= limitBytes) return null;
   const bytes = Buffer.byteLength(text);
   if (bytes <= limitBytes) return null;
-  return `its payload has ${(bytes / MEGABYTE).toFixed(1)} MB, its kind allows ${payloadLimitMegabytes} MB`;
+  return `its payload has ${Number((bytes / MEGABYTE).toPrecision(3))} MB, its kind allows ${payloadLimitMegabytes} MB`;
 }
 
 /** Undefined for what JSON has no word for. */
