@@ -108,7 +108,7 @@ describe('two engines on one store', () => {
       code: 'conflict',
       message: expect.stringMatching(
         /^An engine called "one" works on memory already \(it was heard 4 s ago\)/,
-      ),
+      ) as string,
     });
     await early.engine.stop(0);
     // It is not the early one's place to speak for the first.
