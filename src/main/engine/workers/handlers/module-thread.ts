@@ -27,7 +27,7 @@ async function serve(port: MessagePort, data: ModuleThreadData): Promise<void> {
   try {
     work = await load(data);
   } catch (error) {
-    send({ t: 'unloadable', message: messageOf(error) });
+    send({ t: 'unloadable', message: whyUnloadable(error) });
     return;
   }
   let abort = new AbortController();
@@ -89,7 +89,7 @@ function contextOf(signal: AbortSignal, send: (message: FromThread) => void): Ha
       if (typeof done !== 'number' || !Number.isFinite(done)) return;
       if (nowMs - toldAtMs < PROGRESS_EVERY_MS && done < 1) return;
       toldAtMs = nowMs;
-      send({ t: 'progress', done, note: note === undefined ? null : String(note) });
+      send({ t: 'progress', done, note: typeof note === 'string' ? note : null });
     },
   };
 }
@@ -125,4 +125,13 @@ function failed(thrown: unknown): FromThread {
   };
 }
 
-const messageOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));
+function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
+/** With the line of a file that cannot be parsed: Node puts it above the stack. */
+function whyUnloadable(thrown: unknown): string {
+  const stack = thrown instanceof Error ? (thrown.stack ?? '') : '';
+  const place = /^file:\/\/(\S+:\d+)$/m.exec(stack)?.[1];
+  return place === undefined ? messageOf(thrown) : `${messageOf(thrown)} (${place})`;
+}
