@@ -111,7 +111,7 @@ function beats(send: (message: FromThread) => void): () => void {
 }
 
 function failed(thrown: unknown): FromThread {
-  const of: Partial<Record<'name' | 'stack' | 'code' | 'class' | 'retryAfterMs', unknown>> =
+  const of: Partial<Record<'name' | 'stack' | 'code' | 'status' | 'class' | 'retryAfterMs', unknown>> =
     typeof thrown === 'object' && thrown !== null ? thrown : {};
   const text = (value: unknown): string | null => (typeof value === 'string' ? value : null);
   return {
@@ -120,6 +120,7 @@ function failed(thrown: unknown): FromThread {
     message: messageOf(thrown),
     stack: text(of.stack),
     code: text(of.code),
+    status: typeof of.status === 'number' && Number.isFinite(of.status) ? of.status : null,
     class: errorClassSchema.safeParse(of.class).data ?? null,
     retryAfterMs: typeof of.retryAfterMs === 'number' && of.retryAfterMs >= 0 ? of.retryAfterMs : null,
   };
