@@ -5,10 +5,9 @@ import type { Clock } from '../../clock.ts';
 import type { Handler } from '../handler.ts';
 import { CommandHandler } from './command-handler.ts';
 import type { ReadSecret } from './declared-values.ts';
+import type { Executors } from './executors.ts';
 import { HttpHandler } from './http-handler.ts';
 import { ModuleHandler } from './module-handler.ts';
-import type { ModuleThreads } from './module-threads.ts';
-import type { ProcessWatch } from './process-watch.ts';
 
 export interface HandlerParts {
   /** Absolute; of the file that declares the kind: relative paths of programs and modules start here. */
@@ -16,9 +15,8 @@ export interface HandlerParts {
   /** The value of a secret; `what` names it in an error. Rejects when there is none. */
   secret: ReadSecret;
   clock: Clock;
-  /** Both are shared by the handlers of an engine. Dispose of the handlers first, then of these. */
-  processes: ProcessWatch;
-  threads: ModuleThreads;
+  /** Shared by the handlers of an engine. Dispose of the handlers first, then of these. */
+  executors: Executors;
 }
 
 /**
@@ -44,11 +42,11 @@ function declared(kind: JobKind, parts: HandlerParts): CommandHandler | HttpHand
   const { handler, ...policy } = kind;
   switch (handler.type) {
     case 'command':
-      return new CommandHandler({ ...policy, handler }, parts);
+      return new CommandHandler({ ...policy, handler }, { ...parts, processes: parts.executors.processes });
     case 'http':
       return new HttpHandler({ ...policy, handler }, parts);
     case 'module':
-      return new ModuleHandler({ ...policy, handler }, parts);
+      return new ModuleHandler({ ...policy, handler }, { ...parts, threads: parts.executors.threads });
     case 'pull':
       throw new HeadwayError(
         'settings-invalid',

@@ -133,6 +133,6 @@ function messageOf(thrown: unknown): string {
 /** With the line of a file that cannot be parsed: Node puts it above the stack. */
 function whyUnloadable(thrown: unknown): string {
   const stack = thrown instanceof Error ? (thrown.stack ?? '') : '';
-  const place = /^file:\/\/(\S+:\d+)$/m.exec(stack)?.[1];
+  const place = /^(?:file:\/\/)?([^\s(]+:\d+)$/m.exec(stack)?.[1];
   return place === undefined ? messageOf(thrown) : `${messageOf(thrown)} (${place})`;
 }
