@@ -46,8 +46,6 @@ export interface EngineHostOptions {
   /** The rehearsal's jobs lie in its folder `rehearsal`, which is emptied at each start; the local ones in `engine.db`. */
   dataDirectory: string;
   local: LocalSettings;
-  /** Named in reports. */
-  version: string;
   /** The value of a secret that a kind names; `what` names it in an error. */
   secret: (ref: SecretRef, what: string) => Promise<string>;
   clock?: Clock;
@@ -210,7 +208,7 @@ export class EngineHost implements AsyncDisposable {
   }
 
   #spawn(): void {
-    const { dataDirectory, version } = this.#options;
+    const { dataDirectory } = this.#options;
     const { incident, switches } = this.#rehearsal;
     const workerData: EngineThreadData = {
       rehearsalFolder: join(dataDirectory, 'rehearsal'),
@@ -218,7 +216,6 @@ export class EngineHost implements AsyncDisposable {
       switches: Object.fromEntries(switches.map(({ id, value }) => [id, value])),
       localFile: join(dataDirectory, 'engine.db'),
       local: this.#local,
-      version,
     };
     // From source or from the build: the entry lies beside this file, with this file's ending.
     const entry = import.meta.url.endsWith('.ts') ? './engine-worker.ts' : './engine-worker.js';

@@ -118,7 +118,7 @@ export class LocalEngine {
     try {
       await using undo = new AsyncDisposableStack();
       const store = undo.use(await this.#parts.openStore());
-      const bulks = new Bulks(store);
+      const bulks = new Bulks(store, () => engine.wake());
       const { kinds, problems } = this.#kinds.apply(this.#settings.kinds);
       const engine = new Engine({ ...this.#parts, store }, [...kinds, bulks.kind], this.#settings);
       undo.defer(() => engine.stop(0));

@@ -174,7 +174,7 @@ export class Rehearsal {
         known,
       ),
     );
-    const bulks = new Bulks(store);
+    const bulks = new Bulks(store, () => engine.wake());
     const kinds = [...performance.kinds(known), bulks.kind];
     const engine = new Engine(
       { store, clock, owner, random, memory, onAttempt, onProblem },
