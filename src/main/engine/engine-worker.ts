@@ -20,8 +20,8 @@ import { answerAdmin } from './local-engine-calls.ts';
 import { LocalEngineSecrets } from './local-engine-secrets.ts';
 import { Rehearsal } from './rehearsal.ts';
 import { SqliteStore } from './stores/sqlite-store.ts';
-import { createHandler } from './workers/handlers/create-handler.ts';
-import { ProcessWatch } from './workers/handlers/process-watch.ts';
+import { checkHandler, createHandler, type HandlerParts } from './workers/handlers/create-handler.ts';
+import { Executors } from './workers/handlers/executors.ts';
 
 /** The whole application may use so much before the engines take on less. */
 const MEMORY_LIMIT_BYTES = 1.5 * 1024 ** 3;
@@ -57,8 +57,14 @@ async function run(
   const secrets = new LocalEngineSecrets((question, ref, what) =>
     send({ t: 'secret?', question, ref, what }),
   );
-  const processes = stack.use(new ProcessWatch(systemClock));
-  const handlerParts = { secret: secrets.read, clock: systemClock, processes };
+  // Rehearsals use no threads; programs of both are watched together.
+  const executors = stack.use(new Executors(systemClock, data.local.engine.workers));
+  const handlerParts = (folder: string): HandlerParts => ({
+    folder,
+    secret: secrets.read,
+    clock: systemClock,
+    executors,
+  });
   let { baseDirectory } = data.local;
   const logs = { rehearsal: logOf('rehearsal', send), local: logOf('local', send) };
 
@@ -67,7 +73,7 @@ async function run(
     ...engineParts(logs.rehearsal),
     folder: data.rehearsalFolder,
     openStore: (file) => SqliteStore.open({ file, fresh: true }),
-    handler: (kind) => createHandler(kind, { ...handlerParts, folder: data.rehearsalFolder }),
+    handler: (kind) => createHandler(kind, handlerParts(data.rehearsalFolder)),
     onChange: (state) => send({ t: 'rehearsal', rehearsal: state }),
     onNote: (text) => logs.rehearsal.note(text),
   });
@@ -76,7 +82,8 @@ async function run(
     {
       ...engineParts(logs.local),
       openStore: () => SqliteStore.open({ file: data.localFile }),
-      createHandler: (kind) => createHandler(kind, { ...handlerParts, folder: baseDirectory }),
+      createHandler: (kind) => createHandler(kind, handlerParts(baseDirectory)),
+      checkHandler: (kind) => checkHandler(kind, handlerParts(baseDirectory)),
       onState: (problem) => send({ t: 'local', problem }),
     },
     data.local.engine,
@@ -98,6 +105,7 @@ async function run(
         break;
       case 'settings':
         baseDirectory = message.local.baseDirectory;
+        executors.configure(message.local.engine.workers);
         void answer(message, { rehearsal, local }, send);
         break;
       default:

@@ -2,21 +2,24 @@
 // with its threads and connections; one that is gone or changed is closed when its last job has ended.
 import type { JobKind } from '../../contract/job-kinds.ts';
 import type { EngineKind } from './engine-parts.ts';
-import { type Handler, JobError } from './workers/handler.ts';
+import type { Handler } from './workers/handler.ts';
 
 interface Made {
   /** The kind as it was declared. */
   text: string;
   kind: EngineKind;
   handler: Handler;
+  /** What is wrong with it, asked once; null when nothing is. */
+  problem: Promise<string | null>;
   running: number;
   /** Another takes its place: close it as soon as nothing runs. */
   isRetired: boolean;
 }
 
 export interface LocalEngineKindsParts {
-  /** Throws or rejects, and says why, when the kind cannot be run at all. */
   createHandler: (kind: JobKind) => Handler;
+  /** What would keep every job of the kind from running, named; null when nothing does. */
+  checkHandler: (kind: JobKind) => Promise<string | null>;
   /** A handler could not be closed. */
   onProblem: (problem: Error) => void;
 }
@@ -30,26 +33,29 @@ export class LocalEngineKinds implements AsyncDisposable {
     this.#parts = parts;
   }
 
-  /**
-   * The kinds to run from now on. A kind whose handler cannot be made is run by one that fails its jobs at once and says
-   * why; `problems` names it.
-   */
-  apply(declared: readonly JobKind[]): { kinds: EngineKind[]; problems: string[] } {
-    const problems: string[] = [];
+  /** The kinds to run from now on. */
+  apply(declared: readonly JobKind[]): EngineKind[] {
     const before = this.#made;
     this.#made = new Map();
     for (const kind of declared) {
+      // Its jobs are taken over HTTP, and nobody listens here; they wait for an engine that has it.
+      if (kind.handler.type === 'pull') continue;
       const text = JSON.stringify(kind);
       const kept = before.get(kind.kind);
-      const made = kept?.text === text ? kept : this.#make(kind, text, problems);
-      this.#made.set(kind.kind, made);
+      this.#made.set(kind.kind, kept?.text === text ? kept : this.#make(kind, text));
     }
     for (const made of before.values()) {
       if (this.#made.get(made.handler.kind) === made) continue;
       made.isRetired = true;
       if (made.running === 0) this.#close(made);
     }
-    return { kinds: [...this.#made.values()].map(({ kind }) => kind), problems };
+    return [...this.#made.values()].map(({ kind }) => kind);
+  }
+
+  /** What is wrong with kinds, each named: their jobs fail until it is mended. */
+  async problems(): Promise<string[]> {
+    const all = await Promise.all([...this.#made.values()].map(({ problem }) => problem));
+    return all.filter((problem) => problem !== null);
   }
 
   /** The paths of a payload that its kind wants blacked out. */
@@ -65,28 +71,18 @@ export class LocalEngineKinds implements AsyncDisposable {
     await Promise.all(this.#closing);
   }
 
-  #make(declared: JobKind, text: string, problems: string[]): Made {
+  #make(declared: JobKind, text: string): Made {
     const { handler: _, ...policy } = declared;
-    const handler = this.#handler(declared, problems);
+    const handler = this.#parts.createHandler(declared);
     const made: Made = {
       text,
       handler,
+      problem: this.#parts.checkHandler(declared),
       running: 0,
       isRetired: false,
       kind: { policy, handler: this.#counted(handler, () => made) },
     };
     return made;
-  }
-
-  #handler(declared: JobKind, problems: string[]): Handler {
-    try {
-      return this.#parts.createHandler(declared);
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      problems.push(`Jobs of kind "${declared.kind}" cannot be run: ${why}`);
-      const refuse = (): Promise<void> => Promise.reject(new JobError('permanent', why));
-      return { kind: declared.kind, runsIn: 'engine', run: refuse };
-    }
   }
 
   /** The same handler, which knows how many jobs it runs. */

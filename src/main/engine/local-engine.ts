@@ -21,7 +21,7 @@ const TRY_AGAIN_MS = 5_000;
 const NAMES: TenantNames = { word: 'tenant', known: [] };
 
 export interface LocalEngineParts
-  extends Omit<EngineParts, 'store'>, Pick<LocalEngineKindsParts, 'createHandler'> {
+  extends Omit<EngineParts, 'store'>, Pick<LocalEngineKindsParts, 'createHandler' | 'checkHandler'> {
   /** Rejects, and says why, when the file cannot be used. */
   openStore: () => Store | Promise<Store>;
   /** Why it does not work, or not on all it was given; null when all is well. Told on every change. */
@@ -60,14 +60,13 @@ export class LocalEngine {
 
   /** Holds for the next jobs; what runs goes on as it began. */
   configure(settings: EngineSettings): Promise<void> {
-    return this.#inTurn(() => {
+    return this.#inTurn(async () => {
       this.#settings = settings;
       if (!this.#working) return;
       const { engine, bulks } = this.#working;
-      const { kinds, problems } = this.#kinds.apply(settings.kinds);
-      engine.setKinds([...kinds, bulks.kind]);
+      engine.setKinds([...this.#kinds.apply(settings.kinds), bulks.kind]);
       engine.configure(settings);
-      this.#tell(problems);
+      this.#tell(await this.#kinds.problems());
     });
   }
 
@@ -119,8 +118,8 @@ export class LocalEngine {
       await using undo = new AsyncDisposableStack();
       const store = undo.use(await this.#parts.openStore());
       const bulks = new Bulks(store, () => engine.wake());
-      const { kinds, problems } = this.#kinds.apply(this.#settings.kinds);
-      const engine = new Engine({ ...this.#parts, store }, [...kinds, bulks.kind], this.#settings);
+      const kinds = [...this.#kinds.apply(this.#settings.kinds), bulks.kind];
+      const engine = new Engine({ ...this.#parts, store }, kinds, this.#settings);
       undo.defer(() => engine.stop(0));
       await engine.start();
       undo.move();
@@ -128,7 +127,7 @@ export class LocalEngine {
       const admin = new LocalEngineAdmin({ engine, store, bulks, redactOf });
       this.#working = { engine, store, admin, bulks };
       this.#refused = null;
-      this.#tell(problems);
+      this.#tell(await this.#kinds.problems());
     } catch (error) {
       this.#refused = refusal(error);
       this.#tell([]);
