@@ -158,7 +158,7 @@ class HangingScript implements Performance {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#streams.end();
     this.#recall.abort(new Error('the incident is over'));
-    await Promise.all(this.#handlers.map((handler) => handler[Symbol.asyncDispose]?.()));
+    for (const handler of this.#handlers) await handler[Symbol.asyncDispose]?.();
   }
 
   async #send(does: DocumentDoes): Promise<void> {
