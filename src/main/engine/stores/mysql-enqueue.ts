@@ -6,7 +6,7 @@ import { cancelled } from './ended-by-store.ts';
 import { GUARD, holdOf, readHolds } from './mysql-holds.ts';
 import { DEAD_PARENT, deadRow, insertDead, JobLedger, stateCode, STATES } from './mysql-ledger.ts';
 import { bytes, fieldsOf, type MysqlPool, type Statement, type Transaction } from './mysql-session.ts';
-import { DEFAULT_MAX_ATTEMPTS, IDEMPOTENCY_KEPT_MS } from './store.ts';
+import { DEFAULT_MAX_ATTEMPTS, IDEMPOTENCY_KEPT_MS, type Hold } from './store.ts';
 
 /** A part of a payload, and what one INSERT holds of them, in characters: far below the server's least packet. */
 const PART_CHARS = 256 * 1024;
@@ -53,7 +53,7 @@ class Enqueuing {
   }
 
   async run(): Promise<Enqueued[]> {
-    const known = await this.#knownKeys();
+    const { known, holds } = await this.#known();
     const twins = new Map<string, number>();
     const freshRows: number[] = [];
     /** By row: the row or the id that stands for it. */
@@ -66,6 +66,7 @@ class Enqueuing {
       freshRows.push(row);
       return { row };
     });
+    this.#refuseDrained(freshRows, holds);
     const lanes = await this.#lanes(freshRows);
     const parents = await this.#parents(freshRows, stands);
     const outcomes = new Map<number, Outcome>();
@@ -83,8 +84,8 @@ class Enqueuing {
     });
   }
 
-  /** Keys that are remembered. Refuses the call where a drain refuses one of its fresh jobs. */
-  async #knownKeys(): Promise<Map<string, number>> {
+  /** Keys that are remembered, with their jobs, and the holds in force. */
+  async #known(): Promise<{ known: Map<string, number>; holds: Hold[] }> {
     const keys = this.#jobs.flatMap(({ idempotencyKey: key }) => (key === undefined ? [] : [key]));
     const hashes = new Map(keys.map((key) => [keyHash(key).toString('hex'), key]));
     const stored = [...hashes.keys()].map((hash) => Buffer.from(hash, 'hex'));
@@ -106,10 +107,14 @@ class Enqueuing {
       const key = Buffer.isBuffer(hash) ? hashes.get(hash.toString('hex')) : undefined;
       if (key !== undefined) known.set(key, fieldsOf(row).number('job_id'));
     }
-    const drains = readHolds(holdRows).filter(({ mode }) => mode === 'drain');
-    for (const [row, job] of this.#jobs.entries()) {
-      if (job.idempotencyKey !== undefined && known.has(job.idempotencyKey)) continue;
-      const drain = holdOf(drains, job);
+    return { known, holds: readHolds(holdRows) };
+  }
+
+  #refuseDrained(freshRows: readonly number[], holds: readonly Hold[]): void {
+    const drains = holds.filter(({ mode }) => mode === 'drain');
+    for (const row of freshRows) {
+      const job = this.#jobs[row];
+      const drain = job && holdOf(drains, job);
       if (drain !== undefined)
         throw new HeadwayError(
           'conflict',
@@ -117,7 +122,6 @@ class Enqueuing {
           { retryable: true },
         );
     }
-    return known;
   }
 
   /** The lane of each tenant and kind; new ones are made. */
