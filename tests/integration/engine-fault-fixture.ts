@@ -1,21 +1,20 @@
-// An engine with real handlers over a SQLite file, as an application makes it.
-import { join } from 'node:path';
+// An engine with real handlers, as an application makes it.
 import { engineSettingsSchema } from '../../src/contract/job-kinds.ts';
 import { systemClock } from '../../src/main/engine/clock.ts';
 import { Engine } from '../../src/main/engine/engine.ts';
-import { SqliteStore } from '../../src/main/engine/stores/sqlite-store.ts';
+import type { Store } from '../../src/main/engine/stores/store.ts';
 import type { Attempt } from '../../src/main/engine/workers/attempt.ts';
 import { createHandler } from '../../src/main/engine/workers/handlers/create-handler.ts';
 import { Executors } from '../../src/main/engine/workers/handlers/executors.ts';
 
-/** `kinds`: as settings declare them, by name. Jobs lie in FOLDER/engine.db, and relative paths start in FOLDER. */
-export function anEngine(folder: string, kinds: Record<string, object>, workers = 8) {
+/** `kinds`: as settings declare them, by name; their relative paths start in `folder`. Disposes of the store too. */
+export function anEngine(store: Store, folder: string, kinds: Record<string, object>, workers = 8) {
   const settings = engineSettingsSchema.parse({
     workers,
     kinds: Object.entries(kinds).map(([kind, declared]) => ({ kind, ...declared })),
   });
   const stack = new AsyncDisposableStack();
-  const store = stack.use(SqliteStore.open({ file: join(folder, 'engine.db') }));
+  stack.use(store);
   const executors = stack.use(new Executors(systemClock, workers));
   const handlers = settings.kinds.map((kind) => {
     const { handler: _, ...policy } = kind;

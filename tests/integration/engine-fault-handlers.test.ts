@@ -3,6 +3,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { MemoryStore } from '../../src/main/engine/stores/memory-store.ts';
 import { SqliteStore } from '../../src/main/engine/stores/sqlite-store.ts';
 import { startProcess } from '../harness/process.ts';
 import { type TempDir, tempDir } from '../harness/temp.ts';
@@ -54,7 +55,7 @@ describe('an engine with programs that misbehave', () => {
       },
       gone: { handler: { type: 'command', command: ['./gone'] }, ...once },
     };
-    await using it = anEngine(folder.path, kinds, 6);
+    await using it = anEngine(new MemoryStore(), folder.path, kinds, 6);
     const bad = Object.keys(kinds).filter((kind) => kind !== 'good');
     await it.engine.enqueue([
       ...bad.map((kind) => jobOf(kind)),
@@ -87,7 +88,7 @@ describe('an engine with programs that misbehave', () => {
   });
 
   it('tries a job again whose program was killed', async () => {
-    await using it = anEngine(folder.path, {
+    await using it = anEngine(new MemoryStore(), folder.path, {
       work: sh('test -e second && exit 0; touch second; sleep 1000 & sleep 1000; :'),
     });
     await it.engine.start();
@@ -106,7 +107,7 @@ describe('an engine with programs that misbehave', () => {
   });
 
   it('gives back what runs when it stops, and the programs are gone', async () => {
-    const running = anEngine(folder.path, { work: sh('sleep 1000 & sleep 1000; :') }, 4);
+    const running = anEngine(new MemoryStore(), folder.path, { work: sh('sleep 1000 & sleep 1000; :') }, 4);
     await running.engine.start();
     await running.engine.enqueue(Array.from({ length: 10 }, () => jobOf('work')));
     await until(() => mark.pids().length >= 12, 'the programs did not start');
@@ -138,7 +139,7 @@ describe('an engine with modules that misbehave', () => {
         timeouts: { jobSeconds: 20, scriptSeconds: 1 },
       };
     }
-    await using it = anEngine(folder.path, kinds, 6);
+    await using it = anEngine(new MemoryStore(), folder.path, kinds, 6);
     await it.engine.enqueue([
       ...['exits', 'spins', 'eats', 'broken', 'dozes'].map((kind) => jobOf(kind)),
       ...Array.from({ length: 50 }, () => jobOf('good')),
