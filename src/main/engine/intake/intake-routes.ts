@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { HeadwayError, toWireError } from '../../../contract/errors.ts';
 import type { Clock } from '../clock.ts';
-import type { Enqueued, NewJob } from '../job.ts';
+import type { Enqueued } from '../job.ts';
 import type { AttemptLedger } from './attempt-ledger.ts';
 import type { ByteBudget } from './byte-budget.ts';
 import { engineMetrics, type IntakeCounts } from './engine-metrics.ts';
@@ -13,8 +13,9 @@ import { noQuerySchema, parseQuery, pushQuerySchema, takeQuerySchema } from './i
 import { type BatchRules, eachJobOfRows, jobsOfRows, rowsOfText } from './job-batch.ts';
 import { jobOfRow, jsonOfRow } from './job-row.ts';
 import { OPEN_METRICS_CONTENT_TYPE } from './open-metrics.ts';
-import type { Leased, PullDesk } from './pull-desk.ts';
+import type { PullDesk } from './pull-desk.ts';
 import { endOf, leaseOf, settleBodySchema } from './pull-protocol.ts';
+import type { Leased } from './pull-takers.ts';
 import { readBody } from './read-body.ts';
 import { inSendersWords, type PayloadLimits } from './row-refusal.ts';
 
@@ -35,7 +36,7 @@ export interface IntakeRoutesParts {
   desk: PullDesk | null;
   /** Kinds that wait for jobs of the same call: such a job must not be put into one call with a stranger's. */
   dependentKinds: ReadonlySet<string>;
-  limits: PayloadLimits;
+  payloads: PayloadLimits;
   attempts: AttemptLedger;
   clock: Clock;
   /** Bytes of bodies in flight. */
@@ -139,7 +140,7 @@ export class IntakeRoutes {
   async #pushOne(text: string, key: string | null): Promise<Answer> {
     try {
       const job = jobOfRow(jsonOfRow(text));
-      this.#parts.limits.check(job, null, 3 * text.length);
+      this.#parts.payloads.check(job, null, 3 * text.length);
       if (key !== null) {
         if (job.idempotencyKey !== undefined && job.idempotencyKey !== key)
           throw badField('key', 'is not what the header Idempotency-Key says');
@@ -193,7 +194,7 @@ export class IntakeRoutes {
   }
 
   #rules(idempotencyKey: string | null): BatchRules {
-    return { defaults: {}, idempotencyKey, limits: this.#parts.limits };
+    return { defaults: {}, idempotencyKey, limits: this.#parts.payloads };
   }
 
   #countRow({ fresh }: Enqueued): void {
