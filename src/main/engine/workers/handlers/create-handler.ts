@@ -7,6 +7,7 @@ import type { ReadSecret } from './declared-values.ts';
 import type { Executors } from './executors.ts';
 import { HttpHandler } from './http-handler.ts';
 import { ModuleHandler } from './module-handler.ts';
+import { PullHandler } from './pull-handler.ts';
 
 export interface HandlerParts {
   /** Absolute; of the file that declares the kind: relative paths of programs and modules start here. */
@@ -33,7 +34,10 @@ export async function checkHandler(kind: JobKind, parts: HandlerParts): Promise<
   return problem === null ? null : `jobs of kind "${kind.kind}" cannot run: ${problem}`;
 }
 
-function declared(kind: JobKind, parts: HandlerParts): CommandHandler | HttpHandler | ModuleHandler {
+function declared(
+  kind: JobKind,
+  parts: HandlerParts,
+): CommandHandler | HttpHandler | ModuleHandler | PullHandler {
   const { handler, ...policy } = kind;
   const { folder, secret, clock, executors } = parts;
   switch (handler.type) {
@@ -46,5 +50,7 @@ function declared(kind: JobKind, parts: HandlerParts): CommandHandler | HttpHand
       return new HttpHandler({ ...policy, handler }, { secret, clock });
     case 'module':
       return new ModuleHandler({ ...policy, handler }, { folder, clock, threads: executors.threads });
+    case 'pull':
+      return new PullHandler(kind.kind);
   }
 }
