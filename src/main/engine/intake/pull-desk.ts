@@ -15,8 +15,9 @@ import type { TenantShare } from '../../../core/turn-scheduler.ts';
 import type { Clock } from '../clock.ts';
 import type { Claim } from '../job.ts';
 import type { Store } from '../stores/store.ts';
+import type { Attempt } from '../workers/attempt.ts';
 import { type Lease, Leases } from './leases.ts';
-import { attemptOf, expiryOf, type PulledAttempt, type PulledEnd, settlementOf } from './pull-end.ts';
+import { attemptOf, expiryOf, type PulledEnd, settlementOf } from './pull-end.ts';
 import { type Leased, MOST_CLAIMS, type TakeRequest, type Taker, Takers } from './pull-takers.ts';
 import { type PullKind, PullTurns } from './pull-turns.ts';
 
@@ -33,7 +34,7 @@ export interface PullDeskParts {
   owner: string;
   random: () => number;
   /** Every attempt that counts, after the store has taken its end. */
-  onAttempt: (attempt: PulledAttempt) => void;
+  onAttempt: (attempt: Attempt) => void;
   onProblem: (problem: Error) => void;
 }
 
@@ -114,6 +115,11 @@ export class PullDesk {
     this.#state = 'closed';
     this.#takeBackTick?.();
     this.#takeBackTick = null;
+  }
+
+  /** Jobs of the kind that are leased now; null for a kind that is not pulled. */
+  leasedOf(kind: string): number | null {
+    return this.#kinds.has(kind) ? this.#leases.of(kind) : null;
   }
 
   get counts(): PullCounts {
@@ -224,7 +230,7 @@ export class PullDesk {
     this.#deal(claims, takers);
   }
 
-  #ended({ lease, as, answer }: Ending, attempt: PulledAttempt | null, counts: boolean): void {
+  #ended({ lease, as, answer }: Ending, attempt: Attempt | null, counts: boolean): void {
     this.#turns?.ended(lease.claim.tenantId, attempt?.runMs ?? null);
     this.#counts[counts ? as : 'refused'] += 1;
     if (counts && attempt) this.#parts.onAttempt(attempt);

@@ -1,5 +1,6 @@
 import { HeadwayError } from '../../../contract/errors.ts';
 import type { JobKind } from '../../../contract/job-kinds.ts';
+import type { EngineReport } from '../../../contract/engine-report.ts';
 import type { EngineKind } from '../engine-parts.ts';
 import { PullHandler } from '../workers/handlers/pull-handler.ts';
 
@@ -17,4 +18,16 @@ export function pulledKind({ handler: _, ...policy }: JobKind): EngineKind {
         'concurrency, retry, timeouts.jobSeconds (the longest lease) and priority hold.',
     );
   return { policy: { ...policy, concurrency: 0 }, handler: new PullHandler(kind) };
+}
+
+/** The report with what only the desk knows of the kinds that are pulled. */
+export function reportWithPulled(
+  report: EngineReport,
+  leasedOf: (kind: string) => number | null,
+): EngineReport {
+  const kinds = report.kinds.map((kind) => {
+    const leased = leasedOf(kind.kind);
+    return leased === null ? kind : { ...kind, running: leased, limit: null, heldBy: null };
+  });
+  return { ...report, kinds };
 }

@@ -26,4 +26,8 @@ export class PullHandler implements Handler {
       ),
     );
   }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve();
+  }
 }
