@@ -11,7 +11,10 @@ const kindOf = (kind: string, more: object = {}) =>
   jobKindSchema.parse({ kind, handler: { type: 'pull' }, ...more });
 const kinds = [kindOf('mail', { timeouts: { jobSeconds: 100 } }), kindOf('sync', { concurrency: 2 })];
 
-async function open({ order = 'fair' as ClaimOrder, parts = {} as Partial<PullDeskParts> } = {}) {
+async function open({
+  order = 'fair',
+  parts = {},
+}: { order?: ClaimOrder; parts?: Partial<PullDeskParts> } = {}) {
   const clock = new VirtualClock();
   const store = new MemoryStore(() => clock.now());
   const attempts: Attempt[] = [];
@@ -32,7 +35,7 @@ async function open({ order = 'fair' as ClaimOrder, parts = {} as Partial<PullDe
   await desk.start();
   const put = (tenants: string, kind = 'mail') =>
     store.enqueue(
-      [...tenants].map((tenantId) => ({ tenantId, kind, payload: { tenantId } })),
+      Array.from(tenants, (tenantId) => ({ tenantId, kind, payload: { tenantId }, maxAttempts: 2 })),
       clock.now(),
     );
   const take = (count: number, more: Partial<TakeRequest> = {}) =>
@@ -78,7 +81,7 @@ describe('PullDesk', () => {
     };
     const { desk, take } = await open({ parts: { store: counting, clock } });
     await store.enqueue(
-      [...'abcdefgh'].map((tenantId) => ({ tenantId, kind: 'mail', payload: 1 })),
+      Array.from('abcdefgh', (tenantId) => ({ tenantId, kind: 'mail', payload: 1 })),
       clock.now(),
     );
     const first = (await Promise.all([take(1), take(2), take(1)])).flat();
