@@ -2,7 +2,7 @@ import { HeadwayError } from '../../../contract/errors.ts';
 import type { JobKind } from '../../../contract/job-kinds.ts';
 import type { EngineReport } from '../../../contract/engine-report.ts';
 import type { EngineKind } from '../engine-parts.ts';
-import { PullHandler } from '../workers/handlers/pull-handler.ts';
+import { type Handler, JobError } from '../workers/handler.ts';
 
 /**
  * A kind with the handler `pull` as the engine knows it: it checks such jobs at the door, counts and reports them, and
@@ -17,8 +17,15 @@ export function pulledKind({ handler: _, ...policy }: JobKind): EngineKind {
       `kind "${kind}": ${unkept.join(', ')} cannot be kept for jobs that other programs take; leave it out. ` +
         'concurrency, retry, timeouts.jobSeconds (the longest lease) and priority hold.',
     );
-  return { policy: { ...policy, concurrency: 0 }, handler: new PullHandler(kind) };
+  return { policy: { ...policy, concurrency: 0 }, handler: nobody(kind) };
 }
+
+/** Runs nothing: with no room its kind is never claimed here. */
+const nobody = (kind: string): Handler => ({
+  kind,
+  runsIn: 'http',
+  run: () => Promise.reject(new JobError('permanent', `jobs of kind "${kind}" are taken by other programs`)),
+});
 
 /** The report with what only the desk knows of the kinds that are pulled. */
 export function reportWithPulled(

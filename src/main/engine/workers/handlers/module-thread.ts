@@ -27,7 +27,7 @@ async function serve(port: MessagePort, data: ModuleThreadData): Promise<void> {
   try {
     work = await load(data);
   } catch (error) {
-    send({ t: 'unloadable', message: messageOf(error) });
+    send({ t: 'unloadable', message: whyUnloadable(error) });
     return;
   }
   let abort = new AbortController();
@@ -89,7 +89,7 @@ function contextOf(signal: AbortSignal, send: (message: FromThread) => void): Ha
       if (typeof done !== 'number' || !Number.isFinite(done)) return;
       if (nowMs - toldAtMs < PROGRESS_EVERY_MS && done < 1) return;
       toldAtMs = nowMs;
-      send({ t: 'progress', done, note: note === undefined ? null : String(note) });
+      send({ t: 'progress', done, note: typeof note === 'string' ? note : null });
     },
   };
 }
@@ -111,7 +111,7 @@ function beats(send: (message: FromThread) => void): () => void {
 }
 
 function failed(thrown: unknown): FromThread {
-  const of: Partial<Record<'name' | 'stack' | 'code' | 'class' | 'retryAfterMs', unknown>> =
+  const of: Partial<Record<'name' | 'stack' | 'code' | 'status' | 'class' | 'retryAfterMs', unknown>> =
     typeof thrown === 'object' && thrown !== null ? thrown : {};
   const text = (value: unknown): string | null => (typeof value === 'string' ? value : null);
   return {
@@ -120,9 +120,19 @@ function failed(thrown: unknown): FromThread {
     message: messageOf(thrown),
     stack: text(of.stack),
     code: text(of.code),
+    status: typeof of.status === 'number' && Number.isFinite(of.status) ? of.status : null,
     class: errorClassSchema.safeParse(of.class).data ?? null,
     retryAfterMs: typeof of.retryAfterMs === 'number' && of.retryAfterMs >= 0 ? of.retryAfterMs : null,
   };
 }
 
-const messageOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));
+function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
+/** With the line of a file that cannot be parsed: Node puts it above the stack. */
+function whyUnloadable(thrown: unknown): string {
+  const stack = thrown instanceof Error ? (thrown.stack ?? '') : '';
+  const place = /^(?:file:\/\/)?([^\s(]+:\d+)$/m.exec(stack)?.[1];
+  return place === undefined ? messageOf(thrown) : `${messageOf(thrown)} (${place})`;
+}
