@@ -131,7 +131,7 @@ async function enqueueEach(target: Target, rules: BatchRules): Promise<ExitCode>
       const answer = job instanceof HeadwayError ? job : answers[next++];
       if (answer instanceof HeadwayError) {
         refused += 1;
-        await say({ row, error: toWireError(inSendersWords(answer, () => row)) });
+        await say({ row, error: toWireError(answer === job ? answer : inSendersWords(answer, () => row)) });
       } else await say({ row, ...answer });
     }
     before += rows.length;
