@@ -2,6 +2,7 @@
 import { HeadwayError } from '../contract/errors.ts';
 import type { SecretRef } from '../contract/secret-ref.ts';
 import {
+  databaseOf,
   THIS_COMPUTER,
   type ConnectionSettings,
   type RuleOverride,
@@ -94,7 +95,7 @@ export class ConnectionEditor {
 function storedKeys(connection: ConnectionSettings | undefined): string[] {
   if (connection === undefined) return [];
   const refs: (SecretRef | undefined)[] = [
-    connection.database.password,
+    databaseOf(connection)?.password,
     ...connection.logHosts.map(({ auth }) =>
       auth.kind === 'key' ? auth.passphrase : auth.kind === 'password' ? auth.password : undefined,
     ),
