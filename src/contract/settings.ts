@@ -148,6 +148,7 @@ export const settingsSchema = z
       .default({ enabled: true, alerts: {} }),
     /** The jobs of this computer: what the engineer declares here, beside the application's own. */
     engine: engineSettingsSchema.prefault({}),
+    localJobs: z.strictObject({ alerts: ruleOverridesSchema.default({}) }).default({ alerts: {} }),
     history: z
       .strictObject({ budgetMegabytes: z.number().min(16).default(1024) })
       .default({ budgetMegabytes: 1024 }),
@@ -158,5 +159,9 @@ export const settingsSchema = z
   });
 export type Settings = z.infer<typeof settingsSchema>;
 
-/** The id of the built-in connection to the local engine. */
+/** The id of the built-in connection to the rehearsal. */
 export const THIS_COMPUTER = 'this-computer';
+/** The id of the built-in connection to this computer's own jobs. */
+export const LOCAL_ENGINE = 'local-engine';
+/** Ids that settings cannot name. */
+export const BUILT_IN: ReadonlySet<string> = new Set([THIS_COMPUTER, LOCAL_ENGINE]);

@@ -50,12 +50,15 @@ type BulkStore = Pick<
 /** The long operations of one engine. */
 export class Bulks {
   readonly #store: BulkStore;
+  readonly #wake: () => void;
   readonly #known = new Map<number, Bulk>();
   /** To end those that run. */
   readonly #running = new Map<number, AbortController>();
 
-  constructor(store: BulkStore) {
+  /** `wake` tells the engine that jobs became ready. */
+  constructor(store: BulkStore, wake: () => void) {
     this.#store = store;
+    this.#wake = wake;
   }
 
   /** What the engine needs to run them. */
@@ -147,6 +150,7 @@ export class Bulks {
       if (ids.length === 0) continue;
       const changed = (this.#known.get(jobId)?.changed ?? 0) + (await this.#apply(what, { ...filter, ids }));
       this.#change(jobId, { changed });
+      this.#wake();
       context.progress(total === null ? 0 : Math.min(1, changed / Math.max(1, total)), `${changed} jobs`);
     }
   }

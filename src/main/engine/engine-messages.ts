@@ -37,7 +37,6 @@ export const engineThreadDataSchema = z.object({
   /** Where the local engine keeps its jobs. */
   localFile: z.string(),
   local: localSettingsSchema,
-  version: z.string(),
 });
 export type EngineThreadData = z.infer<typeof engineThreadDataSchema>;
 

@@ -45,7 +45,10 @@ export function call({ url, method, headers, body }: Call, agent: Agent, signal:
   let stale = false;
   under.once('socket', (socket) => {
     if (!socket.connecting) connected.resolve(undefined);
-    else socket.once(url.protocol === 'https:' ? 'secureConnect' : 'connect', () => connected.resolve(undefined));
+    else
+      socket.once(url.protocol === 'https:' ? 'secureConnect' : 'connect', () =>
+        connected.resolve(undefined),
+      );
   });
   under.once('response', (response) => read(response, under, answered));
   // Also after the answer: the rest of a request that nobody reads.
