@@ -1,8 +1,10 @@
 // A connection as the form holds it: text in fields. Pure: from settings to fields and back, and what is wrong.
-import { parseDatabaseUrl } from '../../../contract/database-url.ts';
-import { connectionSettingsSchema } from '../../../contract/settings.ts';
+import { databaseTypeOf, parseDatabaseUrl } from '../../../contract/database-url.ts';
+import { connectionSettingsSchema, databaseOf } from '../../../contract/settings.ts';
 import type {
   ConnectionSettings,
+  DatabaseSettings,
+  EngineStoreSettings,
   Environment,
   LogHostSettings,
   LogInput,
@@ -13,7 +15,8 @@ import type { SecretRef } from '../../../contract/secret-ref.ts';
 import { wordsFor } from './form-words.ts';
 import type { Problems } from './form-words.ts';
 
-export type TlsMode = ConnectionSettings['database']['tls']['mode'];
+export type TlsMode = DatabaseSettings['tls']['mode'];
+export type StoreType = EngineStoreSettings['type'];
 
 /** A secret is written and never read: what is kept shows only where it comes from. */
 export interface SecretFields {
@@ -46,6 +49,11 @@ export interface LagFields {
   keepFiringForSeconds: string;
 }
 export interface ConnectionFields {
+  /** It stays what it is once the connection is made. */
+  kind: ConnectionSettings['kind'];
+  /** Of an engine: where its jobs are kept, and the file where that is one. */
+  storeType: StoreType;
+  file: string;
   name: string;
   id: string;
   host: string;
@@ -87,6 +95,9 @@ export const newLogHost = (): LogHostFields => ({
 
 export function emptyFields(): ConnectionFields {
   return {
+    kind: 'postal',
+    storeType: 'postgres',
+    file: '',
     name: '',
     id: '',
     host: '',
@@ -106,22 +117,15 @@ export function emptyFields(): ConnectionFields {
 }
 
 export function fieldsOf(settings: ConnectionSettings): ConnectionFields {
-  const { database, alerts } = settings;
-  const { tls } = database;
+  const { alerts } = settings;
+  const store = settings.kind === 'engine' ? settings.store : null;
   return {
+    ...emptyFields(),
+    kind: settings.kind,
+    ...(store !== null && { storeType: store.type, file: store.type === 'sqlite' ? store.file : '' }),
+    ...databaseFields(databaseOf(settings)),
     name: settings.name,
     id: settings.id,
-    host: database.host,
-    port: String(database.port),
-    user: database.user,
-    password: { kept: database.password ?? null, value: '' },
-    database: database.database,
-    tls: {
-      mode: tls.mode,
-      caFile: tls.caFile ?? '',
-      certFile: tls.certFile ?? '',
-      keyFile: tls.keyFile ?? '',
-    },
     environment: settings.environment,
     safety: settings.safety,
     pollSeconds: String(settings.pollSeconds),
@@ -133,6 +137,24 @@ export function fieldsOf(settings: ConnectionSettings): ConnectionFields {
       critical: limitText(alerts.lag?.critical),
       forSeconds: limitText(alerts.lag?.forSeconds),
       keepFiringForSeconds: limitText(alerts.lag?.keepFiringForSeconds),
+    },
+  };
+}
+
+function databaseFields(database: DatabaseSettings | null): Partial<ConnectionFields> {
+  if (database === null) return {};
+  const { tls } = database;
+  return {
+    host: database.host,
+    port: String(database.port),
+    user: database.user,
+    password: { kept: database.password ?? null, value: '' },
+    database: database.database,
+    tls: {
+      mode: tls.mode,
+      caFile: tls.caFile ?? '',
+      certFile: tls.certFile ?? '',
+      keyFile: tls.keyFile ?? '',
     },
   };
 }
@@ -172,7 +194,19 @@ export const MASK = '…';
 
 /** Puts a pasted URL into the fields; its password goes to the password field. Returns what is wrong with it. */
 export function applyUrl(fields: ConnectionFields, text: string): string | null {
-  const parsed = parseDatabaseUrl(text);
+  if (fields.kind === 'engine') {
+    const file = /^sqlite:(?:\/\/)?(.+)$/i.exec(text.trim())?.[1];
+    if (file !== undefined) {
+      Object.assign(fields, { storeType: 'sqlite', file });
+      return null;
+    }
+    const type = databaseTypeOf(text);
+    if (type !== null) fields.storeType = type;
+  }
+  const parsed = parseDatabaseUrl(
+    text,
+    fields.kind === 'engine' && fields.storeType === 'postgres' ? 'postgres' : 'mysql',
+  );
   if (!parsed.ok) return parsed.error;
   const { host, port, user, database, password, tls } = parsed.url;
   fields.host = host;
@@ -201,26 +235,37 @@ export function readFields(
 ): FormResult {
   const id = fields.id.trim();
   const vault = new Vault(id, fields);
-  const password = vault.keep(fields.password, 'database.password');
-  const { tls } = fields;
+  const isFile = fields.kind === 'engine' && fields.storeType === 'sqlite';
+  const password = isFile ? null : vault.keep(fields.password, 'database.password');
+  const { tls, storeType } = fields;
+  const database = {
+    host: fields.host.trim(),
+    port: numberOf(fields.port),
+    user: fields.user.trim(),
+    database: fields.database.trim(),
+    ...(password !== null && { password }),
+    tls: {
+      mode: tls.mode,
+      ...(tls.mode === 'disabled'
+        ? {}
+        : filled({ caFile: tls.caFile, certFile: tls.certFile, keyFile: tls.keyFile })),
+    },
+  };
+  const system =
+    fields.kind === 'postal'
+      ? { kind: 'postal', database }
+      : {
+          kind: 'engine',
+          store:
+            storeType === 'sqlite'
+              ? { type: 'sqlite', file: fields.file.trim() }
+              : { type: storeType, database },
+        };
   const draft = {
     ...base,
     id,
     name: fields.name.trim(),
-    kind: 'postal',
-    database: {
-      host: fields.host.trim(),
-      port: numberOf(fields.port),
-      user: fields.user.trim(),
-      database: fields.database.trim(),
-      ...(password !== null && { password }),
-      tls: {
-        mode: tls.mode,
-        ...(tls.mode === 'disabled'
-          ? {}
-          : filled({ caFile: tls.caFile, certFile: tls.certFile, keyFile: tls.keyFile })),
-      },
-    },
+    ...system,
     environment: fields.environment,
     safety: fields.safety,
     pollSeconds: numberOf(fields.pollSeconds),

@@ -183,6 +183,8 @@ function handlerOf(fields: KindFields, problems: Record<string, string>): unknow
         file: fields.file.trim(),
         ...(fields.exportName.trim() !== '' && { export: fields.exportName.trim() }),
       };
+    case 'pull':
+      return { type: 'pull' };
     case 'http':
       return {
         type: 'http',
