@@ -5,7 +5,8 @@ import { toWireError } from '../../../contract/errors.ts';
 import type { WireError } from '../../../contract/errors.ts';
 import type { ConnectionSettings } from '../../../contract/settings.ts';
 import type { Backend } from './backend.ts';
-import { applyUrl, emptyFields, fieldsOf, idOf, MASK, readFields } from './connection-form.ts';
+import { emptyFields, fieldsOf, idOf, readFields } from './connection-form.ts';
+import { applyUrl, MASK } from './connection-url.ts';
 import type { ConnectionFields, FormResult, StoreType } from './connection-form.ts';
 import type { Problems } from './form-words.ts';
 

@@ -1,16 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { connectionSettingsSchema, databaseOf } from '../../../contract/settings.ts';
 import type { ConnectionSettings } from '../../../contract/settings.ts';
-import {
-  applyUrl,
-  emptyFields,
-  fieldsOf,
-  idOf,
-  MASK,
-  newInput,
-  newLogHost,
-  readFields,
-} from './connection-form.ts';
+import { emptyFields, fieldsOf, idOf, newInput, newLogHost, readFields } from './connection-form.ts';
+import { applyUrl, MASK } from './connection-url.ts';
 
 const settings: ConnectionSettings = connectionSettingsSchema.parse({
   id: 'prod',

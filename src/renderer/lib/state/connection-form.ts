@@ -1,5 +1,4 @@
 // A connection as the form holds it: text in fields. Pure: from settings to fields and back, and what is wrong.
-import { databaseTypeOf, parseDatabaseUrl } from '../../../contract/database-url.ts';
 import { connectionSettingsSchema, databaseOf } from '../../../contract/settings.ts';
 import type {
   ConnectionSettings,
@@ -12,6 +11,7 @@ import type {
   Safety,
 } from '../../../contract/settings.ts';
 import type { SecretRef } from '../../../contract/secret-ref.ts';
+import { SecretVault } from './connection-secrets.ts';
 import { wordsFor } from './form-words.ts';
 import type { Problems } from './form-words.ts';
 
@@ -189,41 +189,6 @@ export function idOf(name: string): string {
     .replace(/-+$/, '');
 }
 
-/** Stands for a password in a URL once it has been moved to its own field. */
-export const MASK = '…';
-
-/** Puts a pasted URL into the fields; its password goes to the password field. Returns what is wrong with it. */
-export function applyUrl(fields: ConnectionFields, text: string): string | null {
-  if (fields.kind === 'engine') {
-    const file = /^sqlite:(?:\/\/)?(.+)$/i.exec(text.trim())?.[1];
-    if (file !== undefined) {
-      Object.assign(fields, { storeType: 'sqlite', file });
-      return null;
-    }
-    const type = databaseTypeOf(text);
-    if (type !== null) fields.storeType = type;
-  }
-  const parsed = parseDatabaseUrl(
-    text,
-    fields.kind === 'engine' && fields.storeType === 'postgres' ? 'postgres' : 'mysql',
-  );
-  if (!parsed.ok) return parsed.error;
-  const { host, port, user, database, password, tls } = parsed.url;
-  fields.host = host;
-  fields.port = String(port);
-  fields.user = user;
-  fields.database = database;
-  if (password !== null && password !== MASK) fields.password.value = password;
-  if (tls !== undefined)
-    fields.tls = {
-      mode: tls.mode,
-      caFile: tls.caFile ?? '',
-      certFile: tls.certFile ?? '',
-      keyFile: tls.keyFile ?? '',
-    };
-  return null;
-}
-
 /**
  * The settings that the fields stand for. `base` are the settings before: what the form does not show is kept.
  * `takenIds` are ids of other connections.
@@ -234,7 +199,7 @@ export function readFields(
   takenIds: readonly string[] = [],
 ): FormResult {
   const id = fields.id.trim();
-  const vault = new Vault(id, fields);
+  const vault = new SecretVault(id, fields);
   const isFile = fields.kind === 'engine' && fields.storeType === 'sqlite';
   const password = isFile ? null : vault.keep(fields.password, 'database.password');
   const { tls, storeType } = fields;
@@ -285,7 +250,7 @@ export function readFields(
   return { connection, secrets: vault.secrets, problems };
 }
 
-function logHostOf(fields: LogHostFields, vault: Vault): unknown {
+function logHostOf(fields: LogHostFields, vault: SecretVault): unknown {
   const auth = (): unknown => {
     switch (fields.login) {
       case 'agent':
@@ -328,36 +293,6 @@ function alertsOf(lag: LagFields, before: ConnectionSettings['alerts']): unknown
   }
   const { lag: _lag, ...others } = before;
   return Object.keys(change).length === 0 ? others : { ...others, lag: change };
-}
-
-/** Collects new secrets and gives each a key of its own. */
-class Vault {
-  readonly secrets: Record<string, string> = {};
-  readonly #id: string;
-  readonly #taken: Set<string>;
-
-  constructor(id: string, fields: ConnectionFields) {
-    this.#id = id;
-    const kept = [fields.password, ...fields.logHosts.flatMap((host) => [host.passphrase, host.password])];
-    this.#taken = new Set(
-      kept.flatMap(({ kept: ref }) => (ref !== null && 'stored' in ref ? [ref.stored] : [])),
-    );
-  }
-
-  /** Where the secret is found from now on; null when there is none. */
-  keep({ kept, value }: SecretFields, name: string): SecretRef | null {
-    if (value === '') return kept;
-    const key = kept !== null && 'stored' in kept ? kept.stored : this.#freeKey(`${this.#id}.${name}`);
-    this.secrets[key] = value;
-    return { stored: key };
-  }
-
-  #freeKey(wanted: string): string {
-    let key = wanted;
-    for (let count = 2; this.#taken.has(key); count += 1) key = `${wanted}.${count}`;
-    this.#taken.add(key);
-    return key;
-  }
 }
 
 /** NaN for what is no number, for the schema to refuse. */
