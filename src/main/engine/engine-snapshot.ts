@@ -29,19 +29,31 @@ function withClaims(tenant: TenantDepth, claims: readonly Claim[], frontEndId: n
   if (moved === 0) return tenant;
   const running = plus(tenant.running, -moved);
   const front = claims.map(({ id }) => id).filter((id) => frontEndId === null || id <= frontEndId);
-  const first = claims.reduce((oldest, claim) => (claim.readyAtMs < oldest.readyAtMs ? claim : oldest));
+  const [first] = claims.toSorted(byAge);
   const { oldestReady } = tenant;
   return {
     ...tenant,
     ready: plus(tenant.ready, moved),
     running,
     oldestReady:
-      oldestReady && oldestReady.readyAtMs <= first.readyAtMs
-        ? oldestReady
-        : { id: first.id, readyAtMs: first.readyAtMs, createdAtMs: first.createdAtMs },
+      [first, oldestReady]
+        .flatMap((job) => job ?? [])
+        .sort(byAge)
+        .map(shown)[0] ?? null,
     oldestRunningAtMs: running.value === 0 ? null : tenant.oldestRunningAtMs,
     frontIds: [...new Set([...tenant.frontIds, ...front])].sort((a, b) => a - b),
   };
+}
+
+type Waiting = NonNullable<TenantDepth['oldestReady']>;
+
+/** Who has waited longest goes first, among equals the lower id. */
+function byAge(a: Waiting, b: Waiting): number {
+  return a.readyAtMs - b.readyAtMs || a.id - b.id;
+}
+
+function shown({ id, readyAtMs, createdAtMs }: Waiting): Waiting {
+  return { id, readyAtMs, createdAtMs };
 }
 
 function plus({ value, kind }: Count, more: number): Count {

@@ -10,6 +10,7 @@ import packageJson from '../../../package.json' with { type: 'json' };
 import type { EngineReport, RecentAttempt } from '../../contract/engine-report.ts';
 import { HeadwayError } from '../../contract/errors.ts';
 import { Alarm } from './alarm.ts';
+import { ClaimNames } from './claim-names.ts';
 import { DueJobs } from './due-jobs.ts';
 import type { EngineKind, EngineParts, EngineTuning } from './engine-parts.ts';
 import { type EngineSnapshot, withBuffered } from './engine-snapshot.ts';
@@ -82,13 +83,18 @@ export class Engine {
       recycle: () => this.#recycle(),
       onProblem,
     }));
+    const names = new ClaimNames(owner);
+    const beat = (): Promise<void> => this.#membership.beat();
+    const leave = (name: string): Promise<void> => this.#membership.leaveAs(name);
     const onDelayed = (atMs: number): void => this.#due.note(atMs);
     const onAttempt = (attempt: Attempt): void => this.#count(attempt);
     const onClaims = (): void => this.#due.stir();
     this.#loop = new ExchangeLoop(
       {
         store,
-        owner,
+        names,
+        beat,
+        leave,
         clock,
         random,
         alarm,
@@ -107,7 +113,7 @@ export class Engine {
     this.#membership = new Membership({
       store,
       clock,
-      owner,
+      names,
       report: () => JSON.stringify(this.report()),
       onReclaimed: wake,
       onPresumedDead: (silentMs) => this.#loseClaims(silentMs),

@@ -39,7 +39,7 @@ export class EnqueueCheck {
   #unknown(kind: string): string {
     const known = [...this.#policies.keys()].sort();
     const shown = known.slice(0, KINDS_SHOWN).join(', ') + (known.length > KINDS_SHOWN ? ', …' : '');
-    return `there is no kind "${String(kind).slice(0, LONGEST_ID)}"; this engine knows ${shown || 'none'}`;
+    return `there is no kind "${kind.slice(0, LONGEST_ID)}"; this engine knows ${shown || 'none'}`;
   }
 }
 
@@ -87,8 +87,7 @@ function wrongIn(job: NewJob, row: number, rows: number): string | null {
 function wrongPayload(payload: unknown, { payloadLimitMegabytes }: EngineKind['policy']): string | null {
   let text: string | undefined;
   try {
-    // Undefined for what JSON has no word for, whatever the type says.
-    text = JSON.stringify(payload) as string | undefined;
+    text = jsonOf(payload);
   } catch (error) {
     return `its payload is no JSON data: ${(error as Error).message.split('\n')[0] ?? ''}`;
   }
@@ -98,8 +97,11 @@ function wrongPayload(payload: unknown, { payloadLimitMegabytes }: EngineKind['p
   if (3 * text.length <= limitBytes) return null;
   const bytes = Buffer.byteLength(text);
   if (bytes <= limitBytes) return null;
-  return `its payload has ${(bytes / MEGABYTE).toFixed(1)} MB, its kind allows ${payloadLimitMegabytes} MB`;
+  return `its payload has ${Number((bytes / MEGABYTE).toPrecision(3))} MB, its kind allows ${payloadLimitMegabytes} MB`;
 }
+
+/** Undefined for what JSON has no word for. */
+const jsonOf: (value: unknown) => string | undefined = JSON.stringify;
 
 function isInt(value: unknown, least: number, most: number): boolean {
   return typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most;

@@ -8,6 +8,7 @@
 // next claims are fetched while half of the last ones still wait for workers, so workers do not wait for the store.
 import { TurnScheduler } from '../../core/turn-scheduler.ts';
 import type { Alarm } from './alarm.ts';
+import type { ClaimNames } from './claim-names.ts';
 import type { EngineTuning } from './engine-parts.ts';
 import type { Claim } from './job.ts';
 import type { MemoryGuard } from './memory-guard.ts';
@@ -28,7 +29,11 @@ const LAST_TRY_AFTER_MS = 250;
 
 export interface ExchangeLoopParts {
   store: Store;
-  owner: string;
+  names: ClaimNames;
+  /** Says under all its names that this engine lives. */
+  beat: () => Promise<void>;
+  /** Gives a former name up. */
+  leave: (name: string) => Promise<void>;
   clock: StoreClock;
   random: () => number;
   alarm: Alarm;
@@ -57,6 +62,9 @@ export class ExchangeLoop {
   /** What is under way; `#again`: somebody woke the loop meanwhile. */
   #turns: Promise<void> | null = null;
   #again = false;
+  #exchanging: Promise<boolean> | null = null;
+  /** `lost`: an exchange that asked for claims failed, and they may have been made. `unheard`: the new name must be told. */
+  #name: 'sound' | 'lost' | 'unheard' = 'sound';
   /** False from a look that found nothing until something may have changed. */
   #mayHaveWork = true;
   #contended = 0;
@@ -94,9 +102,10 @@ export class ExchangeLoop {
     this.goOn();
   }
 
-  /** Resolves when what is under way now is done. */
+  /** Resolves when the exchange under way now is done. */
   async settled(): Promise<void> {
-    await this.#turns;
+    // Its failure is told elsewhere.
+    await this.#exchanging?.catch(() => undefined);
   }
 
   /** Claims nothing more. What ended is still settled. */
@@ -135,9 +144,11 @@ export class ExchangeLoop {
         // Jobs that end at once would otherwise keep everything else in the thread waiting for the last of them;
         // and what ends meanwhile is settled in one commit.
         await clock.breathe();
-        if (await this.#exchange()) this.#again = true;
+        this.#exchanging = this.#exchange();
+        if (await this.#exchanging) this.#again = true;
         this.#retry.succeeded();
       }
+      this.#rest();
     } catch (error) {
       this.#mayHaveWork = true;
       this.#retry.failed('handing over jobs', error);
@@ -149,23 +160,26 @@ export class ExchangeLoop {
 
   /** One exchange, if there is anything to exchange. True when the next one should follow at once. */
   async #exchange(): Promise<boolean> {
-    const { store, owner, clock, gates, buffer, pool } = this.#parts;
+    const { store, names, clock, gates, buffer, pool, onClaims } = this.#parts;
+    if (this.#name !== 'sound') await this.#renew();
     const take = await this.#take();
+    await this.#settleFormer();
     // A copy: jobs go on ending while the store writes.
     const ends = [...this.#ended];
     if (take === null && ends.length === 0) return false;
     const beganMs = clock.now();
+    // A store of its own has rolled back what failed.
+    if (take !== null && !store.exclusive) this.#name = 'lost';
     const { taken, claims } = await store.exchange({
-      owner,
+      owner: names.current,
       settlements: ends.map(({ settlement }) => settlement),
       take,
       eligible: gates.eligible(beganMs),
       cursor: take?.order === 'turns' ? (this.#scheduler?.cursor ?? null) : null,
       nowMs: beganMs,
     });
-    // Only now: when the store failed, the same ends are settled again.
-    this.#ended = this.#ended.slice(ends.length);
-    this.#settle(ends, taken);
+    this.#name = 'sound';
+    this.#settled(ends, taken);
     if (take === null) return this.#isOpen;
     buffer.exchanged(clock.now() - beganMs);
     this.#claimed(take, claims);
@@ -174,10 +188,43 @@ export class ExchangeLoop {
       if (take.order === 'turns') this.#contend();
       return ends.length > 0;
     }
-    this.#parts.onClaims();
+    onClaims();
     this.#mayHaveWork = true;
     this.#contended = 0;
     return true;
+  }
+
+  /** Ends of what was claimed under a former name, each under its own. */
+  async #settleFormer(): Promise<void> {
+    const { store, names, clock, leave } = this.#parts;
+    if (names.all.length === 1) return;
+    const byName = Map.groupBy(this.#ended, ({ settlement }) => names.of(settlement.claim));
+    byName.delete(names.current);
+    for (const [owner, ends] of byName) {
+      const settlements = ends.map(({ settlement }) => settlement);
+      const { taken } = await store.exchange({
+        owner,
+        settlements,
+        take: null,
+        eligible: [],
+        cursor: null,
+        nowMs: clock.now(),
+      });
+      this.#settled(ends, taken);
+    }
+    for (const name of names.done) await leave(name);
+  }
+
+  async #renew(): Promise<void> {
+    const { names, pool, beat } = this.#parts;
+    if (this.#name === 'lost') {
+      const ended = this.#ended.map(({ settlement }) => settlement.claim);
+      names.renew([...pool.claims(), ...ended]);
+      this.#name = 'unheard';
+    }
+    // Who was never heard is thought dead.
+    await beat();
+    this.#name = 'sound';
   }
 
   /** Whose jobs to claim now; null when there is no room or nobody has work. */
@@ -223,6 +270,12 @@ export class ExchangeLoop {
     return this.#scheduler;
   }
 
+  /** Nothing runs, nothing waits, nothing is held back: then nothing has a date either. */
+  #rest(): void {
+    const { alarm, pool, buffer } = this.#parts;
+    if (pool.busy === 0 && buffer.size === 0 && !this.#mayHaveWork) alarm.clear();
+  }
+
   /** What the store really gave of what was asked for. */
   #claimed(take: NonNullable<Exchange['take']>, claims: readonly Claim[]): void {
     if (take.order !== 'turns') return;
@@ -239,10 +292,15 @@ export class ExchangeLoop {
     alarm.by(clock.now() + longestMs * (0.5 + random() / 2));
   }
 
-  #settle(ends: readonly Ended[], taken: readonly boolean[]): void {
-    const { onAttempt, onDelayed, onProblem } = this.#parts;
+  #settled(ends: readonly Ended[], taken: readonly boolean[]): void {
+    if (ends.length === 0) return;
+    const { names, onAttempt, onDelayed, onProblem } = this.#parts;
+    // Only now: when the store failed, the same ends are settled again.
+    if (names.all.length === 1) this.#ended = this.#ended.slice(ends.length);
+    else this.#ended = this.#ended.filter((end) => !ends.includes(end));
     const refused: number[] = [];
     for (const [i, { settlement, attempt }] of ends.entries()) {
+      names.settled(settlement.claim);
       if (taken[i] !== true) {
         refused.push(settlement.claim.id);
         continue;
@@ -251,7 +309,7 @@ export class ExchangeLoop {
       if (attempt) onAttempt(attempt);
     }
     // What was done may have set others free; what was given back may be claimed again.
-    if (ends.length > 0) this.#mayHaveWork = true;
+    this.#mayHaveWork = true;
     if (refused.length > 0) onProblem(new Error(refusal(refused)));
   }
 }

@@ -3,6 +3,7 @@
 //
 // A store of its own has nobody to tell: there everything is taken over at the start, and an idle engine writes nothing.
 import { HeadwayError } from '../../contract/errors.ts';
+import type { ClaimNames } from './claim-names.ts';
 import type { StoreClock } from './store-clock.ts';
 import type { Store } from './stores/store.ts';
 
@@ -12,7 +13,7 @@ const DEAD_AFTER_MS = 300_000;
 export interface MembershipParts {
   store: Store;
   clock: StoreClock;
-  owner: string;
+  names: ClaimNames;
   /** What the engine says of itself: JSON of contract/engine-report.ts. */
   report: () => string;
   /** Jobs of dead engines are ready again. */
@@ -39,7 +40,8 @@ export class Membership {
    * died too lately to tell; and as the store does.
    */
   async join(): Promise<void> {
-    const { store, clock, owner } = this.#parts;
+    const { store, clock, names } = this.#parts;
+    const owner = names.current;
     await clock.measure(store);
     const nowMs = clock.now();
     if (store.exclusive) {
@@ -50,11 +52,25 @@ export class Membership {
         throw sameName(owner, store.description, nowMs - same.beatAtMs);
       await store.reclaim({ except: '', silentSinceMs: nowMs - DEAD_AFTER_MS, nowMs });
     }
-    await store.beat(owner, this.#parts.report(), nowMs);
-    this.#lastBeatAtMs = nowMs;
+    await this.beat();
     if (this.#state !== 'idle') return;
     this.#state = 'joined';
     this.#later();
+  }
+
+  /** Says under every name that this engine lives. */
+  async beat(): Promise<void> {
+    const { store, clock, names, report } = this.#parts;
+    const nowMs = clock.now();
+    const text = report();
+    for (const name of names.all) await store.beat(name, text, nowMs);
+    this.#lastBeatAtMs = nowMs;
+  }
+
+  /** Gives a former name up: what it held and nobody knows of is ready again with the next beat. */
+  async leaveAs(name: string): Promise<void> {
+    await this.#parts.store.leave(name);
+    this.#parts.names.forget(name);
   }
 
   /** Beats no more, and is forgotten: claims it could not give back are free at once. */
@@ -67,7 +83,7 @@ export class Membership {
     // Never joined: somebody else may live under the same name.
     if (!wasJoined) return;
     try {
-      await this.#parts.store.leave(this.#parts.owner);
+      for (const name of this.#parts.names.all) await this.#parts.store.leave(name);
     } catch (error) {
       this.#parts.onProblem(new Error('the job store failed while this engine left it', { cause: error }));
     }
@@ -82,14 +98,17 @@ export class Membership {
   }
 
   async #beatOnce(): Promise<void> {
-    const { store, clock, owner, report, onReclaimed, onProblem } = this.#parts;
+    const { store, clock, names, onReclaimed, onProblem } = this.#parts;
     try {
       this.#lookAtSilence();
       await clock.measure(store);
+      await this.beat();
       const nowMs = clock.now();
-      await store.beat(owner, report(), nowMs);
-      this.#lastBeatAtMs = nowMs;
-      const taken = await store.reclaim({ except: owner, silentSinceMs: nowMs - DEAD_AFTER_MS, nowMs });
+      const taken = await store.reclaim({
+        except: names.current,
+        silentSinceMs: nowMs - DEAD_AFTER_MS,
+        nowMs,
+      });
       if (taken > 0) onReclaimed();
       this.#isFailing = false;
     } catch (error) {

@@ -71,11 +71,14 @@ function messageOf(thrown: unknown): string {
 
 function describe(thrown: unknown): string {
   try {
-    return JSON.stringify(thrown) ?? String(thrown);
+    return jsonOf(thrown) ?? typeof thrown;
   } catch {
     return typeof thrown;
   }
 }
+
+/** Undefined for what JSON has no word for. */
+const jsonOf: (value: unknown) => string | undefined = JSON.stringify;
 
 function classOf(thrown: unknown): ErrorClass {
   // Codes lie on the error itself or, with fetch, on its cause; a circle of causes ends after a few steps.

@@ -63,6 +63,14 @@ export class WorkerPool {
     return this.#busy;
   }
 
+  /** What it has in hand: running or waiting. */
+  claims(): Claim[] {
+    const { gates, buffer } = this.#parts;
+    return [...gates.all()]
+      .flatMap(({ running }) => [...running].map((run) => run.claim))
+      .concat(buffer.all());
+  }
+
   /** More workers start at once; fewer let what runs finish. */
   configure(workers: number): void {
     this.#wanted = workers;
@@ -162,7 +170,8 @@ export class WorkerPool {
       work = handler.run({ id, tenantId, kind, payload, attempt }, run);
     } catch (error) {
       // A handler may throw before it returns its promise.
-      work = Promise.reject(error as Error);
+      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- judged whatever it is
+      work = Promise.reject(error);
     }
     work.then(
       () => this.#end(run, gate, null),
