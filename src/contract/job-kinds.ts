@@ -53,6 +53,8 @@ export const handlerSettingsSchema = z.discriminatedUnion('type', [
     headers: z.record(z.string(), z.union([z.string(), secretRefSchema])).default({}),
     body: z.enum(['payload', 'nothing']).default('payload'),
   }),
+  /** Programs of any language take the jobs from a headless engine over HTTP (docs/engine.md). */
+  z.strictObject({ type: z.literal('pull') }),
 ]);
 export type HandlerSettings = z.infer<typeof handlerSettingsSchema>;
 

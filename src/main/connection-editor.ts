@@ -2,6 +2,9 @@
 import { HeadwayError } from '../contract/errors.ts';
 import type { SecretRef } from '../contract/secret-ref.ts';
 import {
+  BUILT_IN,
+  databaseOf,
+  LOCAL_ENGINE,
   THIS_COMPUTER,
   type ConnectionSettings,
   type RuleOverride,
@@ -30,8 +33,8 @@ export class ConnectionEditor {
 
   /** Adds the connection, or replaces the one with the same id. `secrets` are by their `stored` key. */
   async save(connection: ConnectionSettings, secrets: Readonly<Record<string, string>>): Promise<void> {
-    if (connection.id === THIS_COMPUTER)
-      throw new HeadwayError('settings-invalid', `"${THIS_COMPUTER}" is built in. Choose another id.`);
+    if (BUILT_IN.has(connection.id))
+      throw new HeadwayError('settings-invalid', `"${connection.id}" is built in. Choose another id.`);
     const named = new Set(storedKeys(connection));
     const stray = Object.keys(secrets).find((key) => !named.has(key));
     if (stray !== undefined)
@@ -66,17 +69,18 @@ export class ConnectionEditor {
       ...alerts,
       [rule]: { ...alerts[rule], ...change },
     });
-    if (id !== THIS_COMPUTER) this.get(id);
-    await this.#settings.update((settings) => ({
-      ...settings,
-      ...(id === THIS_COMPUTER
-        ? { thisComputer: { ...settings.thisComputer, alerts: changed(settings.thisComputer.alerts) } }
-        : {
-            connections: settings.connections.map((known) =>
-              known.id === id ? { ...known, alerts: changed(known.alerts) } : known,
-            ),
-          }),
-    }));
+    if (!BUILT_IN.has(id)) this.get(id);
+    await this.#settings.update((settings) => {
+      const { thisComputer, localJobs } = settings;
+      if (id === THIS_COMPUTER)
+        return { ...settings, thisComputer: { ...thisComputer, alerts: changed(thisComputer.alerts) } };
+      if (id === LOCAL_ENGINE)
+        return { ...settings, localJobs: { ...localJobs, alerts: changed(localJobs.alerts) } };
+      const connections = settings.connections.map((known) =>
+        known.id === id ? { ...known, alerts: changed(known.alerts) } : known,
+      );
+      return { ...settings, connections };
+    });
   }
 
   #find(id: string): ConnectionSettings | undefined {
@@ -94,7 +98,7 @@ export class ConnectionEditor {
 function storedKeys(connection: ConnectionSettings | undefined): string[] {
   if (connection === undefined) return [];
   const refs: (SecretRef | undefined)[] = [
-    connection.database.password,
+    databaseOf(connection)?.password,
     ...connection.logHosts.map(({ auth }) =>
       auth.kind === 'key' ? auth.passphrase : auth.kind === 'password' ? auth.password : undefined,
     ),

@@ -41,17 +41,18 @@ const storedSecrets = () => readFile(join(folder, 'secrets.json'), 'utf8');
 const edit = async (change: (text: string) => string) => {
   await writeFile(join(folder, 'settings.json'), change(await settingsText()));
 };
+const database = () => ({
+  host: db.host,
+  port: db.port,
+  user: reader.user,
+  database: 'postal',
+  password: { stored: 'mail.database' },
+});
 const draft = (changes: object = {}): CallInput<'connections.save'>['connection'] => ({
   id: 'mail',
   name: 'Mail',
   kind: 'postal',
-  database: {
-    host: db.host,
-    port: db.port,
-    user: reader.user,
-    database: 'postal',
-    password: { stored: 'mail.database' },
-  },
+  database: database(),
   pollSeconds: 0.25,
   windowSeconds: 2,
   ...changes,
@@ -181,7 +182,7 @@ describe('the backend and its settings', () => {
     const broken = await settingsText();
     const refused = await refusal(
       backend.call('connections.save', {
-        connection: draft({ id: 'other', database: { ...draft().database, password: { stored: 'other' } } }),
+        connection: draft({ id: 'other', database: { ...database(), password: { stored: 'other' } } }),
         secrets: { other: 'never-kept' },
       }),
     );
@@ -227,12 +228,11 @@ describe('the life of the backend', () => {
     ]);
     await other.untilLive('this-computer');
     const connections = await other.follow('connections', {});
-    const { database } = draft();
     await writeFile(
       join(own, 'settings.json'),
       JSON.stringify({
         version: 1,
-        connections: [draft({ database: { ...database, password: undefined } })],
+        connections: [draft({ database: { ...database(), password: undefined } })],
       }),
     );
     await expect

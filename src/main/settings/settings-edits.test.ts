@@ -37,7 +37,7 @@ function edit(from: string, change: (settings: Settings) => void): string {
 }
 const connection = (settings: Settings, index: number) => {
   const found = settings.connections[index];
-  if (found === undefined) throw new Error('no such connection');
+  if (found?.kind !== 'postal') throw new Error('no such connection');
   return found;
 };
 

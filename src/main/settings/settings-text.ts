@@ -90,16 +90,17 @@ function plainSecrets(tree: Node): Problem[] {
   return problems;
 }
 
-/** Replaces `database.url` of each connection by the fields it holds, in place. */
+/** Replaces `url` of each connection's database by the fields it holds, in place. */
 function expandUrls(raw: unknown): Problem[] {
   const problems: Problem[] = [];
   const connections = isRecord(raw) && Array.isArray(raw['connections']) ? raw['connections'] : [];
   for (const [index, connection] of connections.entries()) {
-    const database: unknown = isRecord(connection) ? connection['database'] : null;
+    const store = isRecord(connection) && isRecord(connection['store']) ? connection['store'] : null;
+    const database: unknown = store?.['database'] ?? (isRecord(connection) ? connection['database'] : null);
     if (!isRecord(database) || typeof database['url'] !== 'string') continue;
-    const path = ['connections', index, 'database', 'url'];
+    const path = ['connections', index, ...(store === null ? [] : ['store']), 'database', 'url'];
     const problem = (message: string) => problems.push({ path, offset: null, message });
-    const parsed = parseDatabaseUrl(database['url']);
+    const parsed = parseDatabaseUrl(database['url'], store?.['type'] === 'postgres' ? 'postgres' : 'mysql');
     if (!parsed.ok) {
       problem(parsed.error);
       continue;

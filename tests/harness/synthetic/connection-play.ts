@@ -24,6 +24,16 @@ export function syntheticConnections(nowMs: number): ConnectionSummary[] {
     },
     {
       ...base,
+      id: 'local-engine',
+      name: 'Local jobs',
+      kind: 'local-engine',
+      environment: 'development',
+      tenantWord: 'tenant',
+      state: { kind: 'live', sinceMs: nowMs },
+      logHosts: [],
+    },
+    {
+      ...base,
       id: 'prod-postal',
       name: 'prod-postal',
       kind: 'postal',

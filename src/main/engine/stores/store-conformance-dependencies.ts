@@ -115,7 +115,7 @@ export function dependencyPromises({ make }: StoreFixture): void {
       await using store = await make();
       await expect(store.enqueue([job('a'), after([row]), job('a')], T)).rejects.toMatchObject({
         code: 'bad-request',
-        message: expect.stringMatching(/\b1\b/),
+        message: expect.stringMatching(/\b1\b/) as string,
       });
       expect((await store.depths(1)).tenants).toEqual([]);
     });
@@ -190,7 +190,7 @@ export function dependencyPromises({ make }: StoreFixture): void {
       await kill(store, dead);
       await expect(store.enqueue([job('b'), afterId([dead])], T)).rejects.toMatchObject({
         code: 'bad-request',
-        message: expect.stringMatching(/\b1\b/),
+        message: expect.stringMatching(/\b1\b/) as string,
       });
       expect(await depthOf(store, 'b')).toBeUndefined();
       const [released = 0, cancelledOne = 0] = await put(store, [
@@ -245,7 +245,7 @@ export function dependencyPromises({ make }: StoreFixture): void {
       expect(await statesOf(store, ids)).toEqual(['dead', 'dead']);
       expect(await store.requeue({}, 9, T + 9)).toBe(2);
       expect(await statesOf(store, ids)).toEqual(['ready', 'waiting']);
-      await finish(store, parent);
+      await finish(store, parent, T + 10);
       expect(await statesOf(store, [child])).toEqual(['ready']);
     });
 

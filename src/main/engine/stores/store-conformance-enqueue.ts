@@ -27,10 +27,10 @@ export function enqueuePromises({ make }: StoreFixture): void {
       expect(await claim(store, 1, { nowMs: T + 5 })).toEqual([
         {
           id,
-          fence: expect.any(Number),
+          fence: expect.any(Number) as number,
           tenantId: 'a',
           kind: 'mail',
-          payload: JSON.parse(JSON.stringify(payload)),
+          payload: JSON.parse(JSON.stringify(payload)) as unknown,
           priority: 7,
           batchId: 'night',
           attempt: 1,
@@ -99,7 +99,7 @@ export function enqueuePromises({ make }: StoreFixture): void {
           store.enqueue([job('a', { idempotencyKey: 'k' }), job('b', { payload })], T),
         ).rejects.toMatchObject({
           code: 'bad-request',
-          message: expect.stringMatching(/\b1\b/),
+          message: expect.stringMatching(/\b1\b/) as string,
         });
         expect((await store.depths(1)).tenants).toEqual([]);
         expect(await store.enqueue([job('a', { idempotencyKey: 'k' })], T)).toMatchObject([{ fresh: true }]);
@@ -145,7 +145,7 @@ export function enqueuePromises({ make }: StoreFixture): void {
       expect((await store.job(id))?.payloadBytes).toBe(Buffer.byteLength(text));
       expect(JSON.parse((await store.payload(id, 1_000)) ?? '')).toEqual(payload);
       const shortened = (await store.payload(id, 20)) ?? '';
-      expect([...shortened].length).toBeLessThanOrEqual(20);
+      expect(Array.from(shortened).length).toBeLessThanOrEqual(20);
       expect(shortened.length).toBeGreaterThan(10);
       expect(text.replaceAll(' ', '').startsWith(shortened.replaceAll(' ', ''))).toBe(true);
       expect(await store.payload(id + 1, 10)).toBeNull();

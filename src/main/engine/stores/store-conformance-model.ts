@@ -242,7 +242,7 @@ export class StoreModel {
       readyAtMs: nowMs + delayMs,
       ...(key === null ? {} : { idempotencyKey: key }),
       // Any earlier row of the call, or any job that ever was.
-      dependsOn: parents.flatMap((pick) => {
+      dependsOn: parents.flatMap((pick): NonNullable<NewJob['dependsOn']> => {
         const at = pick % Math.max(1, row + this.#ids.length);
         const id = this.#ids[at - row];
         if (at < row) return [{ row: at }];

@@ -64,7 +64,7 @@ export function ownerPromises({ make, another }: StoreFixture): void {
           waitMs: 2,
           runMs: 998,
           stages: {},
-          failure: expect.objectContaining({ class: 'transient' }),
+          failure: expect.objectContaining({ class: 'transient' }) as object,
         },
       ]);
     });

@@ -175,5 +175,7 @@ export interface Store extends AsyncDisposable {
 export const DEFAULT_MAX_ATTEMPTS = 5;
 /** How long an idempotency key is remembered after its job was enqueued. */
 export const IDEMPOTENCY_KEPT_MS = 24 * 3_600_000;
+/** Payloads that one exchange hands over beyond its first claim. */
+export const EXCHANGE_PAYLOAD_BYTES = 16 * 1024 * 1024;
 /** Failed attempts kept for a job. */
 export const FAILED_ATTEMPTS_KEPT = 10;

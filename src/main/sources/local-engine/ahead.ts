@@ -11,7 +11,7 @@ const OWNERS = 3;
 
 /** Null when the tenant has nothing ready. */
 export function ahead(tenant: EngineTenant, reading: EngineReading): Behind {
-  return reading.order === 'fair' ? aheadInTurns(tenant, reading) : aheadById(tenant.tenantId, reading);
+  return reading.order === 'first-come' ? aheadById(tenant.tenantId, reading) : aheadInTurns(tenant, reading);
 }
 
 function aheadById(tenantId: string, { tenants, frontEndId }: EngineReading): Behind {

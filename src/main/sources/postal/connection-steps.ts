@@ -6,7 +6,7 @@ import { isIP } from 'node:net';
 import type { Socket } from 'node:net';
 import type { TestStep } from '../../../contract/connection-test.ts';
 import { HeadwayError, toWireError } from '../../../contract/errors.ts';
-import type { ConnectionSettings, DatabaseSettings, Safety } from '../../../contract/settings.ts';
+import type { DatabaseSettings, PostalConnection, Safety } from '../../../contract/settings.ts';
 import { understandGrants } from '../grants.ts';
 import { abortFailure, mysqlFailure } from '../mysql-errors.ts';
 import { dial, MysqlSession } from '../mysql-session.ts';
@@ -20,7 +20,7 @@ import * as sql from './sql.ts';
 
 export interface DatabaseTestOptions {
   database: DatabaseSettings;
-  postal: ConnectionSettings['postal'];
+  postal: PostalConnection['postal'];
   safety: Safety;
   /** Resolved; null when the account has none. */
   password: string | null;

@@ -65,8 +65,7 @@ export class AppState {
   /** The connection in view: the route's, else the last one looked at, else the first. */
   get connectionId(): string | null {
     const { route } = this.router;
-    if (route.view === 'overview' || route.view === 'tenant' || route.view === 'logs')
-      return route.connectionId;
+    if ('connectionId' in route && route.view !== 'connections') return route.connectionId;
     return this.#lastConnectionId ?? this.connections.list?.[0]?.id ?? null;
   }
 

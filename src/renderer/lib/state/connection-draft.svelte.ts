@@ -6,7 +6,8 @@ import type { WireError } from '../../../contract/errors.ts';
 import type { ConnectionSettings } from '../../../contract/settings.ts';
 import type { Backend } from './backend.ts';
 import { applyUrl, emptyFields, fieldsOf, idOf, MASK, readFields } from './connection-form.ts';
-import type { ConnectionFields, FormResult, Problems } from './connection-form.ts';
+import type { ConnectionFields, FormResult } from './connection-form.ts';
+import type { Problems } from './form-words.ts';
 
 export class ConnectionDraft {
   fields = $state<ConnectionFields>(emptyFields());

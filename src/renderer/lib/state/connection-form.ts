@@ -1,5 +1,4 @@
 // A connection as the form holds it: text in fields. Pure: from settings to fields and back, and what is wrong.
-import type { z } from 'zod';
 import { parseDatabaseUrl } from '../../../contract/database-url.ts';
 import { connectionSettingsSchema } from '../../../contract/settings.ts';
 import type {
@@ -9,8 +8,10 @@ import type {
   LogInput,
   RuleOverride,
   Safety,
-  SecretRef,
 } from '../../../contract/settings.ts';
+import type { SecretRef } from '../../../contract/secret-ref.ts';
+import { wordsFor } from './form-words.ts';
+import type { Problems } from './form-words.ts';
 
 export type TlsMode = ConnectionSettings['database']['tls']['mode'];
 
@@ -61,8 +62,6 @@ export interface ConnectionFields {
   logHosts: LogHostFields[];
   lag: LagFields;
 }
-/** By the path of the setting, as in `logHosts.0.inputs.0.path`. */
-export type Problems = Readonly<Record<string, string>>;
 export interface FormResult {
   /** null while there are problems. */
   connection: ConnectionSettings | null;
@@ -328,16 +327,3 @@ const filled = (texts: Record<string, string>): Record<string, string> =>
       .map(([name, text]) => [name, text.trim()] as const)
       .filter(([, text]) => text !== ''),
   );
-
-/** What is wrong, in the words of a form. */
-function wordsFor(issue: z.core.$ZodIssue): string {
-  if (issue.code === 'too_small') {
-    if (issue.origin === 'string') return 'Needed';
-    return issue.origin === 'array' ? 'At least one is needed' : `At least ${issue.minimum}`;
-  }
-  if (issue.code === 'too_big')
-    return `At most ${issue.maximum}${issue.origin === 'string' ? ' characters' : ''}`;
-  if (issue.code === 'invalid_type')
-    return issue.expected === 'number' || issue.expected === 'int' ? 'A number is needed' : 'Needed';
-  return issue.code === 'invalid_union' ? 'Needed' : issue.message;
-}

@@ -1,10 +1,11 @@
 // Who sends what in the rehearsal: 41 mail servers, their rates, and how long a message takes to work off. The
 // figures are those of incident 1 (50 messages in a burst, 2 workers, about 300 s of wait), played 10 times faster.
 import { z } from 'zod';
-import type { TenantInfo } from '../../core/sample.ts';
-import type { NewJob } from './job.ts';
-import type { Handler } from './workers/handler.ts';
-import { type Clock, sleep } from './clock.ts';
+import type { TenantInfo } from '../../../core/sample.ts';
+import { type Clock, sleep } from '../clock.ts';
+import type { NewJob } from '../job.ts';
+import { type Handler, JobError } from '../workers/handler.ts';
+import type { Random } from './incident-play.ts';
 
 /** How many times faster than the incident everything goes. */
 export const SPEED = 10;
@@ -21,7 +22,7 @@ export const MAILFLOW_EVERY_MS = 4_000;
 /** All other tenants together. With mailflow's it keeps two workers half busy between bursts. */
 export const BACKGROUND_PER_S = 0.58;
 
-const MAIL = 'mail';
+export const MAIL = 'mail';
 const GREYLISTED = 0.02;
 const GREYLIST_RETRY_MS = 300_000 / SPEED;
 
@@ -83,9 +84,6 @@ const payloadSchema = z.object({
   greylisted: z.boolean(),
 });
 
-/** A function like Math.random. */
-type Random = () => number;
-
 /** A message with how long it will take: so a change of order or workers changes nothing of the work. */
 export function message(tenantId: string, random: Random): NewJob {
   const runMs = logNormal(MEAN_RUN_MS, RUN_SIGMA, random);
@@ -114,11 +112,6 @@ export function anyOther(random: Random): string {
   return others[Math.floor(random() * others.length)]?.id ?? NOISY.id;
 }
 
-/** Time to the next message of a Poisson stream, ms. */
-export function nextArrivalMs(perS: number, random: Random): number {
-  return (-Math.log(1 - random()) / perS) * 1_000;
-}
-
 /** A lognormal value with the given mean (not median), by Box and Muller. */
 function logNormal(mean: number, sigma: number, random: Random): number {
   const normal = Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
@@ -129,13 +122,15 @@ function logNormal(mean: number, sigma: number, random: Random): number {
 export function mailHandler(clock: Clock): Handler {
   return {
     kind: MAIL,
-    timeoutMs: 60_000,
-    retryDelayMs: () => GREYLIST_RETRY_MS,
+    runsIn: 'engine',
     async run(job, { stage, signal }) {
       const { stagesMs, greylisted, domain } = payloadSchema.parse(job.payload);
       for (const [name, ms] of Object.entries(stagesMs)) await stage(name, () => sleep(clock, ms, signal));
-      if (greylisted && job.attempt === 1)
-        throw new Error(`451 4.7.1 greylisted by mx.${domain}, try again later`);
+      if (greylisted && job.attempt === 1) {
+        throw new JobError('transient', `451 4.7.1 greylisted by mx.${domain}, try again later`, {
+          retryAfterMs: GREYLIST_RETRY_MS,
+        });
+      }
     },
   };
 }

@@ -1,0 +1,55 @@
+// How often a store that fails is asked again: a second later, then twice as long each time up to half a minute, with
+// jitter, so that machines which lost their database together do not come back together. One outage is told once.
+import type { Clock } from './clock.ts';
+
+const RETRY_MS = { first: 1_000, longest: 30_000 };
+
+export interface StoreRetryParts {
+  clock: Clock;
+  random: () => number;
+  onProblem: (problem: Error) => void;
+  /** The wait is over. */
+  again: () => void;
+}
+
+export class StoreRetry {
+  readonly #parts: StoreRetryParts;
+  #failures = 0;
+  #takeBack: (() => void) | null = null;
+
+  constructor(parts: StoreRetryParts) {
+    this.#parts = parts;
+  }
+
+  /** Whether the store is left alone now. */
+  get waits(): boolean {
+    return this.#takeBack !== null;
+  }
+
+  /** The store failed while `doing`; `again` is called after a while. */
+  failed(doing: string, error: unknown): void {
+    const { clock, random, onProblem, again } = this.#parts;
+    const longestMs = Math.min(RETRY_MS.longest, RETRY_MS.first * 2 ** this.#failures);
+    const waitMs = Math.round(longestMs * (0.5 + random() / 2));
+    if (this.#failures === 0) {
+      const problem = `the job store failed while ${doing}; it is asked again until it answers, next in ${waitMs} ms`;
+      onProblem(new Error(problem, { cause: error }));
+    }
+    this.#failures = Math.min(this.#failures + 1, 30);
+    this.clear();
+    this.#takeBack = clock.after(waitMs, () => {
+      this.#takeBack = null;
+      again();
+    });
+  }
+
+  /** The store answered. */
+  succeeded(): void {
+    this.#failures = 0;
+  }
+
+  clear(): void {
+    this.#takeBack?.();
+    this.#takeBack = null;
+  }
+}

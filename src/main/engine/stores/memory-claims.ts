@@ -1,0 +1,134 @@
+// Which tenants of the memory store have work, and which jobs an exchange hands over.
+import type { Claim } from '../job.ts';
+import { byteOrderKey } from './byte-order.ts';
+import type { JobStates } from './memory-job-states.ts';
+import type { MemoryJob } from './memory-job.ts';
+import type { MemoryKind } from './memory-kind.ts';
+import type { ReadyLane } from './memory-lane.ts';
+
+import { EXCHANGE_PAYLOAD_BYTES, type Eligible, type ReadyTenant, type Take } from './store.ts';
+
+/** Up to `limit` tenants with ready jobs of the kinds, from the first above `after` and around to it. */
+export function readyTenants(
+  kinds: readonly MemoryKind[],
+  after: string | null,
+  limit: number,
+): ReadyTenant[] {
+  const key = after === null ? null : byteOrderKey(after);
+  const ahead = merged(kinds, key, null, limit);
+  if (key === null || ahead.length >= limit) return ahead;
+  return [...ahead, ...merged(kinds, null, key, limit - ahead.length)];
+}
+
+function merged(
+  kinds: readonly MemoryKind[],
+  after: string | null,
+  upTo: string | null,
+  limit: number,
+): ReadyTenant[] {
+  const walks = kinds.map((kind) => kind.circle.walk(after, upTo, limit));
+  const [only] = walks;
+  if (only && walks.length === 1)
+    return only.map((lane) => ({ tenantId: lane.tenant.id, readyAtLeast: lane.ready }));
+  const tenants: ReadyTenant[] = [];
+  const places = walks.map(() => 0);
+  while (tenants.length < limit) {
+    let first: ReadyLane | undefined;
+    for (const [i, walk] of walks.entries()) {
+      const lane = walk[places[i] ?? 0];
+      if (lane && (!first || lane.tenant.key < first.tenant.key)) first = lane;
+    }
+    if (!first) break;
+    let ready = 0;
+    for (const [i, walk] of walks.entries()) {
+      const lane = walk[places[i] ?? 0];
+      if (lane?.tenant !== first.tenant) continue;
+      ready += lane.ready;
+      places[i] = (places[i] ?? 0) + 1;
+    }
+    tenants.push({ tenantId: first.tenant.id, readyAtLeast: ready });
+  }
+  return tenants;
+}
+
+/** The claims of one exchange: it knows what each kind may still have, and when there are payloads enough. */
+export class ClaimBatch {
+  readonly claims: Claim[] = [];
+  readonly #jobs: JobStates;
+  readonly #owner: string;
+  readonly #kinds: readonly MemoryKind[];
+  #payloadBytes = 0;
+
+  /** `kinds`: those it may claim of; `eligible` says how many of each. */
+  constructor(jobs: JobStates, owner: string, kinds: readonly MemoryKind[], eligible: Eligible) {
+    this.#jobs = jobs;
+    this.#owner = owner;
+    this.#kinds = kinds;
+    const limits = new Map(eligible.map(({ kind, limit }) => [kind, limit]));
+    for (const kind of kinds) kind.budget = limits.get(kind.name) ?? Infinity;
+  }
+
+  /** The first job of each take in order, then the second of each, and so on. */
+  takeTurns(takes: readonly Take[]): void {
+    let open = takes.flatMap(({ tenantId, count }) => {
+      const tenant = this.#jobs.tenants.get(tenantId);
+      return tenant && count > 0 ? [{ tenant, count }] : [];
+    });
+    for (let turn = 1; open.length > 0; turn++) {
+      const goOn: typeof open = [];
+      for (const one of open) {
+        const job = headOf(one.tenant.lanes);
+        if (!job) continue;
+        if (!this.#take(job)) return;
+        if (one.count > turn) goOn.push(one);
+      }
+      open = goOn;
+    }
+  }
+
+  /** The ready jobs with the lowest ids. Walks past those of tenants that are held. */
+  takeFirst(count: number): void {
+    const next = this.#kinds.map((kind) => kind.ready.next(0));
+    while (this.claims.length < count) {
+      let lowest = Infinity;
+      for (const id of next) if (id !== null && id < lowest) lowest = id;
+      if (lowest === Infinity) return;
+      const at = next.indexOf(lowest);
+      const kind = this.#kinds[at];
+      const job = this.#jobs.byId.get(lowest);
+      if (job && !job.lane.held && !this.#take(job)) return;
+      next[at] = kind && kind.budget > 0 ? kind.ready.next(lowest) : null;
+    }
+  }
+
+  /** Nothing more may be claimed. */
+  close(): Claim[] {
+    for (const kind of this.#kinds) kind.budget = 0;
+    return this.claims;
+  }
+
+  /** False when its payload is too much for this exchange, and so every other's. */
+  #take(job: MemoryJob): boolean {
+    this.#payloadBytes += job.payloadBytes;
+    if (this.claims.length > 0 && this.#payloadBytes > EXCHANGE_PAYLOAD_BYTES) return false;
+    job.lane.kind.budget--;
+    this.claims.push(this.#jobs.start(job, this.#owner));
+    return true;
+  }
+}
+
+/** The job whose turn it is, of the kinds that have something left to claim. */
+function headOf(lanes: readonly ReadyLane[]): MemoryJob | null {
+  let first: MemoryJob | null = null;
+  for (const lane of lanes) {
+    if (lane.ready === 0 || lane.held || lane.kind.budget <= 0) continue;
+    const head = lane.head();
+    if (head && (first === null || goesBefore(head, first))) first = head;
+  }
+  return first;
+}
+
+function goesBefore(a: MemoryJob, b: MemoryJob): boolean {
+  if (a.priority !== b.priority) return a.priority > b.priority;
+  return a.readyAtMs < b.readyAtMs || (a.readyAtMs === b.readyAtMs && a.id < b.id);
+}
