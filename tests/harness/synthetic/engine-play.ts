@@ -346,7 +346,7 @@ export class EnginePlay {
     return {
       kind,
       running,
-      limit: kind === 'embed' ? (open ? 0 : this.#limit) : kind === 'sync' ? 4 : null,
+      limit: kind === 'embed' ? (open ? 0 : this.#limit) : kind === 'sync' ? 12 : null,
       heldBy:
         hold !== undefined
           ? `${hold.mode === 'pause' ? 'paused' : 'drained'} by ${hold.by}`

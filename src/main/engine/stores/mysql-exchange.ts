@@ -13,10 +13,8 @@ import {
   type Statement,
   type Transaction,
 } from './mysql-session.ts';
-import type { Exchange, Hold, Take } from './store.ts';
+import { EXCHANGE_PAYLOAD_BYTES, type Exchange, type Hold, type Take } from './store.ts';
 
-/** What payloads of one exchange come to beyond its first claim, at most. */
-const PAYLOAD_BYTES = 16 * 1024 * 1024;
 /** Lanes searched by one statement. */
 const LANES_AT_ONCE = 200;
 
@@ -296,7 +294,7 @@ class Exchanging {
       const room = left.get(next.kind) ?? 0;
       if (room <= 0) return 'kind is full';
       const beyondFirst: number = payloadBytes === null ? 0 : payloadBytes + next.payloadBytes;
-      if (beyondFirst > PAYLOAD_BYTES) return 'enough';
+      if (beyondFirst > EXCHANGE_PAYLOAD_BYTES) return 'enough';
       payloadBytes = beyondFirst;
       left.set(next.kind, room - 1);
       return 'taken';
