@@ -218,6 +218,15 @@ describe('a program that does not end', () => {
     expect(error.class).toBe('timeout');
   });
 
+  it('without a script time is ended a little before its job, so that its last words are kept', async () => {
+    const script = `trap 'echo "at page 9" >&2; exit 1' TERM; sleep 1000 & wait`;
+    const error = await failureOf(handlerOf(sh(script), { timeouts: { jobSeconds: 4 } }));
+    expect(error).toMatchObject({ class: 'timeout', stderrTail: 'at page 9\n' });
+    expect(error.message).toContain(
+      'was still running when its 4 s (jobSeconds) were nearly up, and was ended',
+    );
+  });
+
   it('may tidy up when it is told to end', async () => {
     const script = `trap 'echo tidy > tidied.txt; exit 0' TERM; sleep 1000 & wait`;
     await failureOf(handlerOf(sh(script), { timeouts: { jobSeconds: 60, scriptSeconds: 2 } }));

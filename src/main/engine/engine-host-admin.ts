@@ -23,10 +23,14 @@ export function engineAdminOver(
     blockedJobs: (filter, afterId, limit) =>
       get({ call: 'blockedJobs', filter: plain(filter), afterId, limit }),
     job: (id) => get({ call: 'job', id }),
-    hold: async (hold) => void (await get({ call: 'hold', hold })),
+    hold: async (hold) => {
+      await get({ call: 'hold', hold });
+    },
     unhold: (scope) => get({ call: 'unhold', scope }),
     bulk: (what, filter) => get({ call: 'bulk', what, filter: plain(filter) }),
-    stopBulk: async (jobId) => void (await get({ call: 'stopBulk', jobId })),
+    stopBulk: async (jobId) => {
+      await get({ call: 'stopBulk', jobId });
+    },
     enqueue: (jobs) => get({ call: 'enqueue', jobs }),
   };
 }

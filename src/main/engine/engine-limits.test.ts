@@ -141,7 +141,7 @@ describe('limits of a kind', () => {
     expect(kindReport(fixture, 'extract')).toMatchObject({
       breaker: 'ai',
       limit: 0,
-      heldBy: expect.stringMatching(/^the breaker of "ai" is open until /),
+      heldBy: expect.stringMatching(/^the breaker of "ai" is open until /) as string,
     });
     expect(attempts.filter(({ claim }) => claim.kind === 'mail')).toHaveLength(3);
     // One trial, which fails; then thirty seconds more.

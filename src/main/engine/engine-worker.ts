@@ -108,7 +108,10 @@ async function run(
         executors.configure(message.local.engine.workers);
         void answer(message, { rehearsal, local }, send);
         break;
-      default:
+      case 'sample':
+      case 'admin':
+      case 'rehearse':
+      case 'act':
         void answer(message, { rehearsal, local }, send);
     }
   });

@@ -94,7 +94,7 @@ describe('enqueue refuses', () => {
     const many = [...jobs('a', 400, { kind: 'sync' }), ...jobs('a', 400, { kind: 'normalise' })];
     await expect(engine.enqueue(many)).rejects.toMatchObject({
       code: 'bad-request',
-      message: expect.stringMatching(/batch ids of their own/),
+      message: expect.stringMatching(/batch ids of their own/) as string,
     });
   });
 });

@@ -13,6 +13,7 @@ import type { EngineTuning } from './engine-parts.ts';
 import type { Claim } from './job.ts';
 import type { MemoryGuard } from './memory-guard.ts';
 import type { StoreClock } from './store-clock.ts';
+import type { StoreHealth } from './store-health.ts';
 import { StoreRetry } from './store-retry.ts';
 import type { Exchange, Store } from './stores/store.ts';
 import type { Attempt } from './workers/attempt.ts';
@@ -48,7 +49,9 @@ export interface ExchangeLoopParts {
   onDelayed: (atMs: number) => void;
   /** There is work. */
   onClaims: () => void;
+  /** Jobs were taken from this engine. */
   onProblem: (problem: Error) => void;
+  health: StoreHealth;
 }
 
 export class ExchangeLoop {
@@ -72,8 +75,14 @@ export class ExchangeLoop {
   constructor(parts: ExchangeLoopParts, tuning: EngineTuning) {
     this.#parts = parts;
     this.#tuning = tuning;
-    const { clock, random, onProblem } = parts;
-    this.#retry = new StoreRetry({ clock, random, onProblem, again: () => this.goOn() });
+    const { clock, random, health } = parts;
+    this.#retry = new StoreRetry({
+      clock,
+      random,
+      health,
+      doing: 'handing over jobs',
+      again: () => this.goOn(),
+    });
   }
 
   open(): void {
@@ -151,7 +160,7 @@ export class ExchangeLoop {
       this.#rest();
     } catch (error) {
       this.#mayHaveWork = true;
-      this.#retry.failed('handing over jobs', error);
+      this.#retry.failed(error);
     } finally {
       // Here, not in a `then`: a wake between the last look at #again and that would be lost.
       this.#turns = null;
@@ -162,6 +171,7 @@ export class ExchangeLoop {
   async #exchange(): Promise<boolean> {
     const { store, names, clock, gates, buffer, pool, onClaims } = this.#parts;
     if (this.#name !== 'sound') await this.#renew();
+    const askedMs = clock.now();
     const take = await this.#take();
     await this.#settleFormer();
     // A copy: jobs go on ending while the store writes.
@@ -181,7 +191,7 @@ export class ExchangeLoop {
     this.#name = 'sound';
     this.#settled(ends, taken);
     if (take === null) return this.#isOpen;
-    buffer.exchanged(clock.now() - beganMs);
+    buffer.exchanged(clock.now() - askedMs);
     this.#claimed(take, claims);
     pool.offer(claims);
     if (claims.length === 0) {

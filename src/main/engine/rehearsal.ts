@@ -5,7 +5,6 @@ import type { Incident, Rehearsal as RehearsalState, RehearsalChange } from '../
 import { HeadwayError } from '../../contract/errors.ts';
 import type { EngineAdmin } from './admin.ts';
 import { Bulks } from './bulk.ts';
-import type { Clock } from './clock.ts';
 import { Engine } from './engine.ts';
 import type { EngineReading } from './engine-messages.ts';
 import type { EngineParts } from './engine-parts.ts';

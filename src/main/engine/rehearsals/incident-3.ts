@@ -158,7 +158,7 @@ class HangingScript implements Performance {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#streams.end();
     this.#recall.abort(new Error('the incident is over'));
-    await Promise.all(this.#handlers.map((handler) => handler[Symbol.asyncDispose]?.()));
+    for (const handler of this.#handlers) await handler[Symbol.asyncDispose]?.();
   }
 
   async #send(does: DocumentDoes): Promise<void> {
@@ -183,7 +183,11 @@ class HangingScript implements Performance {
       const recall = this.#recall.signal;
       if (does === 'hang' || does === 'grow') this.#hanging.set(name, does);
       try {
-        await handler.run(job, { ...context, signal: AbortSignal.any([context.signal, recall]) });
+        await handler.run(job, {
+          signal: AbortSignal.any([context.signal, recall]),
+          stage: (stage, part) => context.stage(stage, part),
+          progress: (done, note) => context.progress(done, note),
+        });
       } finally {
         this.#hanging.delete(name);
       }

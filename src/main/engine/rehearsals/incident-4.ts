@@ -151,7 +151,7 @@ class FailingDependency implements Performance {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#streams.end();
-    await Promise.all(this.#handlers.map((handler) => handler[Symbol.asyncDispose]?.()));
+    for (const handler of this.#handlers) await handler[Symbol.asyncDispose]?.();
     await this.#server[Symbol.asyncDispose]();
   }
 

@@ -1,10 +1,11 @@
 // Which tenants of the memory store have work, and which jobs an exchange hands over.
 import type { Claim } from '../job.ts';
+import { byteOrderKey } from './byte-order.ts';
 import type { JobStates } from './memory-job-states.ts';
 import type { MemoryJob } from './memory-job.ts';
 import type { MemoryKind } from './memory-kind.ts';
 import type { ReadyLane } from './memory-lane.ts';
-import { byteOrderKey } from './memory-tenant.ts';
+
 import { EXCHANGE_PAYLOAD_BYTES, type Eligible, type ReadyTenant, type Take } from './store.ts';
 
 /** Up to `limit` tenants with ready jobs of the kinds, from the first above `after` and around to it. */

@@ -45,7 +45,7 @@ describe('a failure', () => {
     expect(failureOf(fetchFailed('ECONNREFUSED')).failure).toEqual({
       class: 'transient',
       message: 'fetch failed: connect ECONNREFUSED 127.0.0.1:1',
-      cause: expect.stringContaining('fetch failed: connect ECONNREFUSED'),
+      cause: expect.stringContaining('fetch failed: connect ECONNREFUSED') as string,
       stderrTail: null,
     });
     expect(failureOf(error('')).failure.message).toBe('Error');

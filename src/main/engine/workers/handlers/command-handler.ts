@@ -14,6 +14,8 @@ import { type ProgramEnd, runProgram } from './program.ts';
 const JSON_LIMIT_BYTES = 1024 * 1024;
 /** Of output that nobody asked for: enough for its last line. */
 const IDLE_OUTPUT_BYTES = 4 * 1024;
+const LAST_WORDS_SECONDS = 5;
+const LAST_WORDS_SHARE = 0.05;
 const MEGABYTE = 1024 * 1024;
 /** What a program is given of our own environment. */
 const INHERITED = ['PATH', 'HOME', 'LANG', 'TZ'];
@@ -60,7 +62,8 @@ export class CommandHandler implements Handler {
       loopDelayMs: null,
       restarts: 0,
     };
-    using limit = deadline(this.#parts.clock, timeouts.scriptSeconds, signal, this.#closing.signal);
+    const time = scriptTime(timeouts);
+    using limit = deadline(this.#parts.clock, time.seconds, signal, this.#closing.signal);
     this.#uses.set(job.id, use);
     const end = await stage('script', () =>
       this.#program(handler.command, declared, job.payload, use, limit.signal),
@@ -72,7 +75,7 @@ export class CommandHandler implements Handler {
       ...handler,
       name: nameOf(handler.command),
       memoryLimitBytes: this.#memoryLimitBytes,
-      time: `${timeouts.scriptSeconds ?? 0} s (scriptSeconds)`,
+      late: time.late,
       hide: declared.hide,
     };
     if (end.how === 'aborted' && !limit.passed) throw cutFromOutside(limit.signal.reason, end, expected);
@@ -121,7 +124,7 @@ export class CommandHandler implements Handler {
       errorCodes: {},
       output: 'anything',
       memoryLimitBytes: this.#memoryLimitBytes,
-      time: `${seconds} s (probeSeconds)`,
+      late: `took longer than ${seconds} s (probeSeconds)`,
       hide: declared.hide,
     });
     if (failure) throw failure;
@@ -186,6 +189,17 @@ function inherited(): Record<string, string> {
       return value === undefined ? [] : [[name, value]];
     }),
   );
+}
+
+/**
+ * How long the script may run, and in words that it did. Without a time of its own it is ended a little before its job,
+ * so that what it says at its end is still heard: a job whose time is up is not waited for.
+ */
+function scriptTime({ scriptSeconds, jobSeconds }: JobKind['timeouts']): { seconds: number; late: string } {
+  if (scriptSeconds !== undefined)
+    return { seconds: scriptSeconds, late: `took longer than ${scriptSeconds} s (scriptSeconds)` };
+  const seconds = jobSeconds - Math.min(LAST_WORDS_SECONDS, jobSeconds * LAST_WORDS_SHARE);
+  return { seconds, late: `was still running when its ${jobSeconds} s (jobSeconds) were nearly up,` };
 }
 
 const nameOf = (command: readonly string[]): string => `"${basename(command[0] ?? '')}"`;

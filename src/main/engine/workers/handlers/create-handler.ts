@@ -1,4 +1,5 @@
 // From a declared kind to what does its work.
+import { HeadwayError } from '../../../../contract/errors.ts';
 import type { JobKind } from '../../../../contract/job-kinds.ts';
 import type { Clock } from '../../clock.ts';
 import type { Handler } from '../handler.ts';
@@ -14,11 +15,14 @@ export interface HandlerParts {
   /** The value of a secret; `what` names it in an error. Rejects when there is none. */
   secret: ReadSecret;
   clock: Clock;
-  /** Shared by the handlers of one engine. Dispose of the handlers first, then of these. */
+  /** Shared by the handlers of an engine. Dispose of the handlers first, then of these. */
   executors: Executors;
 }
 
-/** Starts nothing yet, and checks nothing: see `checkHandler`. The caller disposes of it when the engine has stopped. */
+/**
+ * Starts nothing yet, and checks no program and no module: see `checkHandler`. The caller disposes of it when the engine
+ * has stopped. Throws for a kind that no engine runs by itself.
+ */
 export function createHandler(kind: JobKind, parts: HandlerParts): Handler {
   return declared(kind, parts);
 }
@@ -28,6 +32,7 @@ export function createHandler(kind: JobKind, parts: HandlerParts): Handler {
  * there and executable, a module must load (it is loaded to see). A server is not called: it may be away for a while.
  */
 export async function checkHandler(kind: JobKind, parts: HandlerParts): Promise<string | null> {
+  if (kind.handler.type === 'pull') return null;
   await using handler = declared(kind, parts);
   const problem = 'check' in handler ? await handler.check() : null;
   return problem === null ? null : `jobs of kind "${kind.kind}" cannot run: ${problem}`;
@@ -35,16 +40,17 @@ export async function checkHandler(kind: JobKind, parts: HandlerParts): Promise<
 
 function declared(kind: JobKind, parts: HandlerParts): CommandHandler | HttpHandler | ModuleHandler {
   const { handler, ...policy } = kind;
-  const { folder, secret, clock, executors } = parts;
   switch (handler.type) {
     case 'command':
-      return new CommandHandler(
-        { ...policy, handler },
-        { folder, secret, clock, processes: executors.processes },
-      );
+      return new CommandHandler({ ...policy, handler }, { ...parts, processes: parts.executors.processes });
     case 'http':
-      return new HttpHandler({ ...policy, handler }, { secret, clock });
+      return new HttpHandler({ ...policy, handler }, parts);
     case 'module':
-      return new ModuleHandler({ ...policy, handler }, { folder, clock, threads: executors.threads });
+      return new ModuleHandler({ ...policy, handler }, { ...parts, threads: parts.executors.threads });
+    case 'pull':
+      throw new HeadwayError(
+        'settings-invalid',
+        `Jobs of kind "${kind.kind}" are taken by other programs over HTTP, which only a headless engine offers: headway worker --http.`,
+      );
   }
 }

@@ -95,7 +95,8 @@ export class ModuleHandler implements Handler {
         (await context.stage('load', () => threads.take(this.#spec, limit.signal)));
       runner = taken;
       this.#runners.set(job.id, taken);
-      await taken.run(job, { ...context, signal: limit.signal });
+      const { stage, progress } = context;
+      await taken.run(job, { signal: limit.signal, stage, progress });
       done = true;
     } catch (error) {
       if (!limit.passed) throw error;

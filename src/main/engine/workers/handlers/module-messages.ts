@@ -41,6 +41,8 @@ export const fromThreadSchema = z.discriminatedUnion('t', [
     message: z.string(),
     stack: z.string().nullable(),
     code: z.string().nullable(),
+    /** Of HTTP, as clients put it on their errors. */
+    status: z.number().nullable(),
     /** What the module said of it by `class` and `retryAfterMs` on what it threw. */
     class: errorClassSchema.nullable(),
     retryAfterMs: z.number().nonnegative().nullable(),

@@ -217,11 +217,17 @@ function openStage(running: Running, id: number, name: string): void {
 }
 
 function errorOf(failed: Extract<FromThread, { t: 'failed' }>): Error {
-  const { name, message, stack, code, retryAfterMs } = failed;
+  const { name, message, stack, code, status, retryAfterMs } = failed;
   if (failed.class !== null)
     return new JobError(failed.class, message, retryAfterMs === null ? {} : { retryAfterMs });
-  // What the module says nothing of is judged like any other error: by its name and code.
-  const error = Object.assign(new Error(message), { name, ...(code !== null && { code }) });
+  // What the module says nothing of is judged like any other error (classify.ts): by its type, code and status.
+  const Type = name === 'SyntaxError' ? SyntaxError : name === 'ReferenceError' ? ReferenceError : Error;
+  const error = Object.assign(new Type(message), {
+    name,
+    ...(code !== null && { code }),
+    ...(status !== null && { status }),
+    ...(retryAfterMs !== null && { retryAfterMs }),
+  });
   if (stack !== null) error.stack = stack;
   return error;
 }

@@ -111,7 +111,7 @@ function beats(send: (message: FromThread) => void): () => void {
 }
 
 function failed(thrown: unknown): FromThread {
-  const of: Partial<Record<'name' | 'stack' | 'code' | 'class' | 'retryAfterMs', unknown>> =
+  const of: Partial<Record<'name' | 'stack' | 'code' | 'status' | 'class' | 'retryAfterMs', unknown>> =
     typeof thrown === 'object' && thrown !== null ? thrown : {};
   const text = (value: unknown): string | null => (typeof value === 'string' ? value : null);
   return {
@@ -120,6 +120,7 @@ function failed(thrown: unknown): FromThread {
     message: messageOf(thrown),
     stack: text(of.stack),
     code: text(of.code),
+    status: typeof of.status === 'number' && Number.isFinite(of.status) ? of.status : null,
     class: errorClassSchema.safeParse(of.class).data ?? null,
     retryAfterMs: typeof of.retryAfterMs === 'number' && of.retryAfterMs >= 0 ? of.retryAfterMs : null,
   };
@@ -132,6 +133,6 @@ function messageOf(thrown: unknown): string {
 /** With the line of a file that cannot be parsed: Node puts it above the stack. */
 function whyUnloadable(thrown: unknown): string {
   const stack = thrown instanceof Error ? (thrown.stack ?? '') : '';
-  const place = /^file:\/\/(\S+:\d+)$/m.exec(stack)?.[1];
+  const place = /^(?:file:\/\/)?([^\s(]+:\d+)$/m.exec(stack)?.[1];
   return place === undefined ? messageOf(thrown) : `${messageOf(thrown)} (${place})`;
 }

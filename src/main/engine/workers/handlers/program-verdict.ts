@@ -17,8 +17,8 @@ export interface Expected {
   errorCodes: Partial<Record<ErrorClass, readonly number[]>>;
   output: 'anything' | 'json';
   memoryLimitBytes: number;
-  /** The limit of its time, in words: "900 s (scriptSeconds)". */
-  time: string;
+  /** What it did when its time was up, in words: "took longer than 900 s (scriptSeconds)". */
+  late: string;
   hide: (text: string) => string;
 }
 
@@ -29,7 +29,7 @@ export function verdictOn(end: RunEnd, expected: Expected): JobError | null {
     failureWith(errorClass, message, end, expected.hide);
   switch (end.how) {
     case 'aborted':
-      return fail('timeout', `${name} took longer than ${expected.time} and was ended`);
+      return fail('timeout', `${name} ${expected.late} and was ended`);
     case 'memory': {
       // Every job has processes of its own, so what they hold is this job's doing, and would be again.
       const held = Math.ceil(end.bytes / MEGABYTE);
