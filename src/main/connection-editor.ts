@@ -1,5 +1,6 @@
 // Adds, changes and removes connections: secrets into their store first, then the settings that name them.
 import { HeadwayError } from '../contract/errors.ts';
+import type { JobKind } from '../contract/job-kinds.ts';
 import type { SecretRef } from '../contract/secret-ref.ts';
 import {
   BUILT_IN,
@@ -87,9 +88,10 @@ export class ConnectionEditor {
     return this.#settings.current.connections.find((known) => known.id === id);
   }
 
-  /** Forgets secrets that no connection names any more. */
+  /** Forgets secrets that no connection and no kind of job names any more. */
   async #forget(keys: string[]): Promise<void> {
-    const inUse = new Set(this.#settings.current.connections.flatMap(storedKeys));
+    const { connections, engine } = this.#settings.current;
+    const inUse = new Set([...connections.flatMap(storedKeys), ...engine.kinds.flatMap(keysOfKind)]);
     for (const key of keys) if (!inUse.has(key)) await this.#secrets.delete(key);
   }
 }
@@ -104,4 +106,12 @@ function storedKeys(connection: ConnectionSettings | undefined): string[] {
     ),
   ];
   return refs.flatMap((ref) => (ref !== undefined && 'stored' in ref ? [ref.stored] : []));
+}
+
+/** The keys of the secret store that a kind of job names. */
+function keysOfKind({ handler }: JobKind): string[] {
+  const values = handler.type === 'command' ? handler.env : handler.type === 'http' ? handler.headers : {};
+  return Object.values(values).flatMap((value) =>
+    typeof value === 'object' && 'stored' in value ? [value.stored] : [],
+  );
 }

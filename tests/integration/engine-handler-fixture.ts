@@ -54,6 +54,8 @@ export function aMark() {
   const mark = `HEADWAY_TEST_MARK=${randomUUID()}`;
   const [name = '', value = ''] = mark.split('=');
   return {
+    name,
+    value,
     env: { [name]: value },
     /** Processes that carry the mark, zombies left out: they have no environment. */
     pids: (): number[] =>

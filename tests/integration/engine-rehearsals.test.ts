@@ -135,7 +135,7 @@ describe('the rehearsal of incident 3', () => {
 });
 
 describe('the rehearsal of incident 4', () => {
-  it('kills and blocks hundreds of jobs when every error is treated alike', async () => {
+  it('kills every sync within seconds and blocks the four phases behind it when errors are treated alike', async () => {
     await using run = await play(4, 'as it was');
     await until(async () => (await run.view()).totals.dead.value >= 5, 'no sync gave up');
     const { totals, deadGroups } = await run.view();

@@ -1,6 +1,7 @@
 // Delayed jobs become ready when their time comes. On a store of its own the engine knows when that is; on a shared one
 // other machines delay and enqueue jobs too, so it looks again every second, and less often while nothing happens.
 import type { StoreClock } from './store-clock.ts';
+import type { StoreHealth } from './store-health.ts';
 import { StoreRetry } from './store-retry.ts';
 import type { Store } from './stores/store.ts';
 
@@ -14,7 +15,7 @@ export interface DueJobsParts {
   random: () => number;
   /** There may be ready jobs. */
   onDue: () => void;
-  onProblem: (problem: Error) => void;
+  health: StoreHealth;
 }
 
 export class DueJobs {
@@ -29,8 +30,9 @@ export class DueJobs {
 
   constructor(parts: DueJobsParts) {
     this.#parts = parts;
-    const { clock, random, onProblem } = parts;
-    this.#retry = new StoreRetry({ clock, random, onProblem, again: () => this.#begin() });
+    const { clock, random, health } = parts;
+    const again = (): void => this.#begin();
+    this.#retry = new StoreRetry({ clock, random, health, doing: 'looking for due jobs', again });
   }
 
   /** Resolves after the first look. */
@@ -74,7 +76,7 @@ export class DueJobs {
       this.#waitUntil(Math.min(nextMs ?? Infinity, lookAtMs, this.#nextAtMs));
       if (this.#isOpen()) onDue();
     } catch (error) {
-      if (this.#isOpen()) this.#retry.failed('looking for due jobs', error);
+      if (this.#isOpen()) this.#retry.failed(error);
     } finally {
       this.#look = null;
     }

@@ -24,6 +24,7 @@ import { LoopDelay } from './report-loop-delay.ts';
 import { ReportMeter } from './report-meter.ts';
 import { reportOf } from './report.ts';
 import { StoreClock } from './store-clock.ts';
+import { StoreHealth } from './store-health.ts';
 import { StoreRetry } from './store-retry.ts';
 import type { Hold, HoldScope } from './stores/store.ts';
 import type { Attempt } from './workers/attempt.ts';
@@ -68,6 +69,7 @@ export class Engine {
     this.#parts = parts;
     this.#tuning = tuning;
     const { store, owner, random, onProblem } = parts;
+    const health = new StoreHealth(onProblem);
     const clock = (this.#clock = new StoreClock(parts.clock));
     const wake = (): void => this.wake();
     this.#startedAtMs = clock.now();
@@ -106,10 +108,11 @@ export class Engine {
         onDelayed,
         onClaims,
         onProblem,
+        health,
       },
       tuning,
     );
-    this.#due = new DueJobs({ store, clock, random, onProblem, onDue: wake });
+    this.#due = new DueJobs({ store, clock, random, health, onDue: wake });
     this.#membership = new Membership({
       store,
       clock,
@@ -118,8 +121,15 @@ export class Engine {
       onReclaimed: wake,
       onPresumedDead: (silentMs) => this.#loseClaims(silentMs),
       onProblem,
+      health,
     });
-    this.#joining = new StoreRetry({ clock, random, onProblem, again: () => void this.#join() });
+    this.#joining = new StoreRetry({
+      clock,
+      random,
+      health,
+      doing: 'taking up its work',
+      again: () => void this.#join(),
+    });
     this.#enqueuer = new Enqueuer({ store: (jobs) => this.#store(jobs) }, kinds);
   }
 
@@ -236,11 +246,12 @@ export class Engine {
   async #join(): Promise<void> {
     try {
       await this.#membership.join();
+      this.#joining.succeeded();
       await this.#due.open();
       if (this.#isOpen()) this.#loop.open();
     } catch (error) {
       if (error instanceof HeadwayError && error.code === 'conflict') throw error;
-      if (this.#isOpen()) this.#joining.failed('taking up its work', error);
+      if (this.#isOpen()) this.#joining.failed(error);
     }
   }
 

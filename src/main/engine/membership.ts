@@ -5,10 +5,12 @@
 import { HeadwayError } from '../../contract/errors.ts';
 import type { ClaimNames } from './claim-names.ts';
 import type { StoreClock } from './store-clock.ts';
+import type { StoreHealth } from './store-health.ts';
 import type { Store } from './stores/store.ts';
 
 const BEAT_EVERY_MS = 10_000;
 const DEAD_AFTER_MS = 300_000;
+const BEATING = 'saying that this engine lives';
 
 export interface MembershipParts {
   store: Store;
@@ -21,13 +23,13 @@ export interface MembershipParts {
   /** Others must think this engine dead: its claims are lost. */
   onPresumedDead: (silentMs: number) => void;
   onProblem: (problem: Error) => void;
+  health: StoreHealth;
 }
 
 export class Membership {
   readonly #parts: MembershipParts;
   #state: 'idle' | 'joined' | 'left' = 'idle';
   #lastBeatAtMs = 0;
-  #isFailing = false;
   #takeBack: (() => void) | null = null;
   #beat: Promise<void> | null = null;
 
@@ -53,7 +55,11 @@ export class Membership {
       await store.reclaim({ except: '', silentSinceMs: nowMs - DEAD_AFTER_MS, nowMs });
     }
     await this.beat();
-    if (this.#state !== 'idle') return;
+    if (this.#state === 'left') {
+      // It was stopped before it had begun.
+      await store.leave(owner);
+      return;
+    }
     this.#state = 'joined';
     this.#later();
   }
@@ -93,14 +99,16 @@ export class Membership {
     const { store, clock } = this.#parts;
     if (store.exclusive || !this.#isJoined()) return;
     this.#takeBack = clock.after(BEAT_EVERY_MS, () => {
-      this.#beat = this.#beatOnce();
+      this.#lookAtSilence();
+      // The last one may still wait for a store that does not answer.
+      this.#beat ??= this.#beatOnce();
+      this.#later();
     });
   }
 
   async #beatOnce(): Promise<void> {
-    const { store, clock, names, onReclaimed, onProblem } = this.#parts;
+    const { store, clock, names, onReclaimed, health } = this.#parts;
     try {
-      this.#lookAtSilence();
       await clock.measure(store);
       await this.beat();
       const nowMs = clock.now();
@@ -110,15 +118,11 @@ export class Membership {
         nowMs,
       });
       if (taken > 0) onReclaimed();
-      this.#isFailing = false;
+      health.succeeded(BEATING);
     } catch (error) {
-      this.#lookAtSilence();
-      if (!this.#isFailing)
-        onProblem(new Error('the job store failed while this engine said that it lives', { cause: error }));
-      this.#isFailing = true;
+      health.failed(BEATING, error);
     } finally {
       this.#beat = null;
-      this.#later();
     }
   }
 

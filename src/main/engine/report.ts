@@ -64,8 +64,10 @@ export function reportOf(
   };
 }
 
-function workerReport({ id, run, handler, jobs, errors }: Worker, guard: MemoryGuard): WorkerReport {
+function workerReport(worker: Worker, guard: MemoryGuard): WorkerReport {
+  const { id, run, handler, jobs, errors } = worker;
   const use = run ? (handler?.use?.(run.claim.id) ?? null) : null;
+  if (use) worker.restarts = use.restarts;
   const isRecycled = guard.pressure === 'recycle' || guard.pressure === 'stop-claiming';
   return {
     id,
@@ -84,7 +86,7 @@ function workerReport({ id, run, handler, jobs, errors }: Worker, guard: MemoryG
     memoryBytes: use?.memoryBytes ?? null,
     memoryLimitBytes: use?.memoryLimitBytes ?? null,
     loopDelayMs: use?.loopDelayMs ?? null,
-    restarts: use?.restarts ?? 0,
+    restarts: worker.restarts,
     jobs,
     errors,
   };

@@ -1,13 +1,16 @@
 // How often a store that fails is asked again: a second later, then twice as long each time up to half a minute, with
-// jitter, so that machines which lost their database together do not come back together. One outage is told once.
+// jitter, so that machines which lost their database together do not come back together.
 import type { Clock } from './clock.ts';
+import type { StoreHealth } from './store-health.ts';
 
 const RETRY_MS = { first: 1_000, longest: 30_000 };
 
 export interface StoreRetryParts {
   clock: Clock;
   random: () => number;
-  onProblem: (problem: Error) => void;
+  health: StoreHealth;
+  /** What is tried, in words. */
+  doing: string;
   /** The wait is over. */
   again: () => void;
 }
@@ -26,15 +29,12 @@ export class StoreRetry {
     return this.#takeBack !== null;
   }
 
-  /** The store failed while `doing`; `again` is called after a while. */
-  failed(doing: string, error: unknown): void {
-    const { clock, random, onProblem, again } = this.#parts;
+  /** The store failed; `again` is called after a while. */
+  failed(error: unknown): void {
+    const { clock, random, health, doing, again } = this.#parts;
     const longestMs = Math.min(RETRY_MS.longest, RETRY_MS.first * 2 ** this.#failures);
     const waitMs = Math.round(longestMs * (0.5 + random() / 2));
-    if (this.#failures === 0) {
-      const problem = `the job store failed while ${doing}; it is asked again until it answers, next in ${waitMs} ms`;
-      onProblem(new Error(problem, { cause: error }));
-    }
+    health.failed(doing, error);
     this.#failures = Math.min(this.#failures + 1, 30);
     this.clear();
     this.#takeBack = clock.after(waitMs, () => {
@@ -45,7 +45,9 @@ export class StoreRetry {
 
   /** The store answered. */
   succeeded(): void {
+    if (this.#failures === 0) return;
     this.#failures = 0;
+    this.#parts.health.succeeded(this.#parts.doing);
   }
 
   clear(): void {

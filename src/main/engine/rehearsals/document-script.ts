@@ -38,7 +38,7 @@ export function writeDocumentScript(
 }
 
 function shellScript({ countMs, stepMs }: Times): string {
-  const steps = GROWS_TO_MEGABYTES / STEP_MEGABYTES - 1;
+  const steps = GROWS_TO_MEGABYTES / STEP_MEGABYTES - 2;
   return `#!/bin/sh
 # Counts the pages of a document; written by Headway's rehearsal of a hanging script.
 document=$(cat)

@@ -183,7 +183,11 @@ class HangingScript implements Performance {
       const recall = this.#recall.signal;
       if (does === 'hang' || does === 'grow') this.#hanging.set(name, does);
       try {
-        await handler.run(job, { ...context, signal: AbortSignal.any([context.signal, recall]) });
+        await handler.run(job, {
+          signal: AbortSignal.any([context.signal, recall]),
+          stage: (stage, part) => context.stage(stage, part),
+          progress: (done, note) => context.progress(done, note),
+        });
       } finally {
         this.#hanging.delete(name);
       }

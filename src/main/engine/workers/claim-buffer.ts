@@ -11,7 +11,7 @@ const KNOWN_AFTER = 20;
 /** A claim that has waited longer goes back: jobs turned out slower than they were. */
 const LONGEST_WAIT_MS = 2_000;
 /** A new time weighs this much in a mean; a slower job more, so that the buffer shrinks at once and grows slowly. */
-const WEIGHT = { faster: 0.02, slower: 0.2 };
+const WEIGHT = { faster: 0.02, slower: 0.2, exchange: 0.1 };
 /** Shorter than any clock here can tell. */
 const SHORTEST_MS = 0.01;
 
@@ -30,18 +30,18 @@ export class ClaimBuffer {
   /** A job ended after `runMs`. */
   ended(runMs: number): void {
     this.#ended += 1;
-    this.#runMs = towards(this.#runMs, runMs);
+    this.#runMs = towards(this.#runMs, runMs, runMs > this.#runMs ? WEIGHT.slower : WEIGHT.faster);
   }
 
   /** The store took `tookMs` to hand over the last claims. */
   exchanged(tookMs: number): void {
-    this.#exchangeMs = towards(this.#exchangeMs, tookMs);
+    this.#exchangeMs = towards(this.#exchangeMs, tookMs, WEIGHT.exchange);
   }
 
-  /** Claims to hold beyond free workers: what `workers` work off while the store is asked twice. */
+  /** Claims to hold beyond free workers: what `workers` work off while the store is asked, and a little more. */
   wanted(workers: number): number {
     if (this.#ended < KNOWN_AFTER) return 0;
-    const leadMs = Math.min(LONGEST_LEAD_MS, 1 + 2 * this.#exchangeMs);
+    const leadMs = Math.min(LONGEST_LEAD_MS, 1 + this.#exchangeMs);
     return Math.min(MOST_CLAIMS, Math.floor((workers * leadMs) / Math.max(SHORTEST_MS, this.#runMs)));
   }
 
@@ -88,6 +88,6 @@ export class ClaimBuffer {
   }
 }
 
-function towards(mean: number, value: number): number {
-  return mean + (value - mean) * (value > mean ? WEIGHT.slower : WEIGHT.faster);
+function towards(mean: number, value: number, weight: number): number {
+  return mean + (value - mean) * weight;
 }

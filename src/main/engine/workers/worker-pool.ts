@@ -24,6 +24,8 @@ export interface Worker {
   handler: Handler | null;
   jobs: number;
   errors: number;
+  /** Of what ran its jobs, as far as was seen. */
+  restarts: number;
 }
 
 export interface WorkerPoolParts {
@@ -75,7 +77,7 @@ export class WorkerPool {
   configure(workers: number): void {
     this.#wanted = workers;
     for (let id = this.#workers.length; id < workers; id++) {
-      this.#workers.push({ id, run: null, handler: null, jobs: 0, errors: 0 });
+      this.#workers.push({ id, run: null, handler: null, jobs: 0, errors: 0, restarts: 0 });
     }
     this.#dismiss();
     this.#fill();

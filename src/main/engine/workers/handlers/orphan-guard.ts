@@ -17,9 +17,9 @@ while read -r sign group; do
   esac
 done
 [ -z "$groups" ] && exit
-for each in $groups; do kill -TERM -- "-$each"; done
+for each in $groups; do kill -TERM "-$each"; done
 sleep 5
-for each in $groups; do kill -KILL -- "-$each"; done
+for each in $groups; do kill -KILL "-$each"; done
 `;
 
 type Shell = ChildProcessByStdio<Writable, null, null>;
