@@ -10,8 +10,12 @@ await using it = anEngine(SqliteStore.open({ file: join(folder, 'engine.db') }),
   work: {
     handler: {
       type: 'command',
-      // Some of what it starts does not hear SIGTERM.
-      command: ['/bin/sh', '-c', '(trap "" TERM; sleep 0.3) & sleep 0.1; wait; (cat; echo) >> done.txt'],
+      // Some of what it starts does not hear SIGTERM. What it writes, it writes at once.
+      command: [
+        '/bin/sh',
+        '-c',
+        '(trap "" TERM; sleep 0.3) & sleep 0.1; wait; printf "%s\\n" "$(cat)" >> done.txt',
+      ],
       env: { [name]: value },
     },
   },

@@ -199,7 +199,7 @@ describe('kill -9 of an engine that runs programs', () => {
       () => mark.pids().length === 0,
       () => `left: ${mark.pids().join(' ')}`,
     );
-    const last = await engine();
+    await using last = await engine();
     await until(async () => new Set(await done()).size === jobs, last.output, 30_000);
     // Asked to stop, it lets what runs finish or gives it back; what is given back was done before all the same.
     await last.stop();
