@@ -54,7 +54,7 @@ export interface IntakeCall {
   /** What follows the route's path: an id. */
   rest: string;
   /** Aborts when the client goes away. */
-  signal: AbortSignal;
+  gone: () => AbortSignal;
 }
 
 export interface IntakeRoute {
@@ -232,7 +232,7 @@ export class IntakeRoutes {
       leaseMs: lease * 1000,
       waitMs: wait * 1000,
       kinds,
-      signal: call.signal,
+      signal: call.gone(),
     });
     this.#underway.set(call.request, leased);
     return json(200, { claims: leased.map(({ claim, leaseMs }) => leaseOf(claim, leaseMs)) });
