@@ -16,6 +16,7 @@ import {
 } from './mysql-reads.ts';
 import { migrate } from './mysql-schema.ts';
 import { bytes, fieldsOf, MysqlPool, type MysqlAddress } from './mysql-session.ts';
+import type { StoreAccess } from './store-access.ts';
 import type {
   BlockedJob,
   DeadGroup,
@@ -30,11 +31,8 @@ import type {
 } from './store.ts';
 
 export interface MysqlStoreOptions extends MysqlAddress {
-  /**
-   * `work`: sets the database up where it is empty. `look`: refuses one without a store, and writes nothing; the
-   * sessions are read-only and the server stops reads that are slow. `change`: like `look`, but may write.
-   */
-  access?: 'work' | 'change' | 'look';
+  /** See StoreAccess; `work` when left out. */
+  access?: StoreAccess;
   /** At most; 6 when left out. */
   connections?: number;
 }

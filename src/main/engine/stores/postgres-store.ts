@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { HeadwayError } from '../../../contract/errors.ts';
 import type { Claim, Depths, Enqueued, JobRecord, NewJob, Settlement } from '../job.ts';
 import { lostAttempt } from './ended-by-store.ts';
+import type { StoreAccess } from './store-access.ts';
 import { PostgresDependants } from './postgres-dependants.ts';
 import { checkedRows, dependsOnStored, isPlain, parts, store, storeRelated } from './postgres-enqueue.ts';
 import { exchangeOnPostgres, fenceOf, isText, numbers } from './postgres-exchange.ts';
@@ -38,6 +39,8 @@ import type {
 export interface PostgresStoreOptions extends PostgresAddress {
   /** Made when it is not there. Engines that share jobs name the same one. */
   schema?: string;
+  /** See StoreAccess; `work` when left out. */
+  access?: StoreAccess;
   /** Connections at most, opened as they are needed. */
   connections?: number;
 }
@@ -68,7 +71,7 @@ export class PostgresStore implements Store {
    * old; with `bad-request` for a name that no schema should have.
    */
   static async open(options: PostgresStoreOptions): Promise<PostgresStore> {
-    const { schema = SCHEMA, connections = CONNECTIONS, ...address } = options;
+    const { schema = SCHEMA, access = 'work', connections = CONNECTIONS, ...address } = options;
     if (!/^[a-z_][a-z0-9_]{0,62}$/.test(schema) || schema.startsWith('pg_')) {
       throw new HeadwayError(
         'bad-request',
@@ -76,8 +79,10 @@ export class PostgresStore implements Store {
       );
     }
     await using opened = new AsyncDisposableStack();
-    const pool = opened.use(new PostgresPool(address, connections));
-    const release = await pool.alone((client) => migratePostgres(client, schema, pool.place));
+    const pool = opened.use(new PostgresPool(address, connections, access === 'look'));
+    const release = await pool.alone((client) =>
+      migratePostgres(client, schema, pool.place, access === 'work'),
+    );
     const description = `PostgreSQL ${release.split(' ')[0]} at ${pool.place}`;
     const made = new PostgresStore(
       pool,
