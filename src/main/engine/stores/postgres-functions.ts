@@ -184,8 +184,12 @@ BEGIN
     WHERE NOT EXISTS (SELECT FROM ${s}.hold WHERE tenant_id IS NULL AND (kind IS NULL OR kind = k));
   END IF;
   IF p_limit < 1 OR coalesce(cardinality(v_kinds), 0) = 0 THEN RETURN '{}'; END IF;
-  WITH RECURSIVE above AS (
-    (SELECT tenant_id, kind FROM ${s}.job WHERE p_after IS NULL OR tenant_id > p_after ORDER BY tenant_id, kind LIMIT 1)
+  WITH RECURSIVE first AS (
+    (SELECT tenant_id, kind FROM ${s}.job WHERE tenant_id > p_after ORDER BY tenant_id, kind LIMIT 1)
+    UNION ALL
+    (SELECT tenant_id, kind FROM ${s}.job WHERE p_after IS NULL ORDER BY tenant_id, kind LIMIT 1)
+  ), above AS (
+    SELECT * FROM first
     UNION ALL
     SELECT n.tenant_id, n.kind FROM above, LATERAL (
       SELECT tenant_id, kind FROM ${s}.job WHERE tenant_id > above.tenant_id ORDER BY tenant_id, kind LIMIT 1) AS n
