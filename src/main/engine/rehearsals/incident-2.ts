@@ -16,7 +16,7 @@ const POP = 'pop';
 const POP_MS = 200;
 const POP_BYTES = 8 * 1024;
 /** One worker takes 5 batches a second, two take 10. */
-const PUSHED_PER_S = 7;
+const PUSHED_PER_S = 6;
 /** Producers wait while so many batches wait. */
 const LONGEST_BACKLOG = 400;
 /** More than the sockets of any system hold, so that it is the consumer who is waited for. */
