@@ -126,7 +126,7 @@ class Stage {
                 new EnginePlay(
                   {
                     place: connection.kind === 'local-engine' ? 'local' : 'database',
-                    tenants: fleet.rows.map(({ name }) => name),
+                    tenants: fleet.rows.map(({ id }) => id),
                     random,
                   },
                   startedAtMs,

@@ -43,6 +43,16 @@ export function syntheticConnections(nowMs: number): ConnectionSummary[] {
     },
     {
       ...base,
+      id: 'prod-jobs',
+      name: 'prod-jobs',
+      kind: 'engine',
+      environment: 'production',
+      tenantWord: 'tenant',
+      state: { kind: 'live', sinceMs: nowMs },
+      logHosts: [],
+    },
+    {
+      ...base,
       id: 'staging',
       name: 'staging',
       kind: 'postal',

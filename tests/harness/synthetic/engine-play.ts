@@ -309,7 +309,7 @@ export class EnginePlay {
 
   #worker(job: Running | null, id: number, nowMs: number): WorkerReport {
     const recycling = job === null && id === 7;
-    const share = job === null ? 0 : (nowMs - job.startedAtMs) / (job.endsAtMs - job.startedAtMs);
+    const share = job === null ? 0 : Math.max(0, nowMs - job.startedAtMs) / (job.endsAtMs - job.startedAtMs);
     const where = job === null ? null : runsIn[job.kind];
     return {
       id,
@@ -346,7 +346,7 @@ export class EnginePlay {
     return {
       kind,
       running,
-      limit: kind === 'embed' ? (open ? 0 : this.#limit) : kind === 'sync' ? 4 : null,
+      limit: kind === 'embed' ? (open ? 0 : this.#limit) : kind === 'sync' ? 12 : null,
       heldBy:
         hold !== undefined
           ? `${hold.mode === 'pause' ? 'paused' : 'drained'} by ${hold.by}`

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { HeadwayError } from '../../../contract/errors.ts';
-import { MOST_CLAIMS } from './pull-desk.ts';
+import { MOST_CLAIMS } from './pull-takers.ts';
 
 /** Answers of `take` are built in memory; a lease outlives a deploy, not a forgotten laptop. */
 const LONGEST_LEASE_S = 6 * 3_600;

@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { HeadwayError, toWireError } from '../../../contract/errors.ts';
 import type { Clock } from '../clock.ts';
-import type { Enqueued, NewJob } from '../job.ts';
+import type { Enqueued } from '../job.ts';
 import type { AttemptLedger } from './attempt-ledger.ts';
 import type { ByteBudget } from './byte-budget.ts';
 import { engineMetrics, type IntakeCounts } from './engine-metrics.ts';
@@ -13,8 +13,9 @@ import { noQuerySchema, parseQuery, pushQuerySchema, takeQuerySchema } from './i
 import { type BatchRules, eachJobOfRows, jobsOfRows, rowsOfText } from './job-batch.ts';
 import { jobOfRow, jsonOfRow } from './job-row.ts';
 import { OPEN_METRICS_CONTENT_TYPE } from './open-metrics.ts';
-import type { Leased, PullDesk } from './pull-desk.ts';
+import type { PullDesk } from './pull-desk.ts';
 import { endOf, leaseOf, settleBodySchema } from './pull-protocol.ts';
+import type { Leased } from './pull-takers.ts';
 import { readBody } from './read-body.ts';
 import { inSendersWords, type PayloadLimits } from './row-refusal.ts';
 
@@ -35,7 +36,7 @@ export interface IntakeRoutesParts {
   desk: PullDesk | null;
   /** Kinds that wait for jobs of the same call: such a job must not be put into one call with a stranger's. */
   dependentKinds: ReadonlySet<string>;
-  limits: PayloadLimits;
+  payloads: PayloadLimits;
   attempts: AttemptLedger;
   clock: Clock;
   /** Bytes of bodies in flight. */
@@ -137,14 +138,14 @@ export class IntakeRoutes {
   }
 
   async #pushOne(text: string, key: string | null): Promise<Answer> {
+    const job = this.#counting(1, () => {
+      const parsed = jobOfRow(jsonOfRow(text));
+      this.#parts.payloads.check(parsed, null, 3 * text.length);
+      if (key !== null && parsed.idempotencyKey !== undefined && parsed.idempotencyKey !== key)
+        throw badField('key', 'is not what the header Idempotency-Key says');
+      return key === null ? parsed : { ...parsed, idempotencyKey: key };
+    });
     try {
-      const job = jobOfRow(jsonOfRow(text));
-      this.#parts.limits.check(job, null, 3 * text.length);
-      if (key !== null) {
-        if (job.idempotencyKey !== undefined && job.idempotencyKey !== key)
-          throw badField('key', 'is not what the header Idempotency-Key says');
-        job.idempotencyKey = key;
-      }
       const enqueued = this.#parts.dependentKinds.has(job.kind)
         ? (await this.#parts.engine.enqueue([job]))[0]
         : await this.#groups.enqueue(job);
@@ -160,8 +161,9 @@ export class IntakeRoutes {
 
   async #pushAll(text: string, key: string | null): Promise<Answer> {
     const rows = rowsOfText(text);
+    const jobs = this.#counting(rows.length, () => jobsOfRows(rows, this.#rules(key)));
     try {
-      const enqueued = await this.#parts.engine.enqueue(jobsOfRows(rows, this.#rules(key)));
+      const enqueued = await this.#parts.engine.enqueue(jobs);
       for (const one of enqueued) this.#countRow(one);
       this.#parts.desk?.wake();
       return json(enqueued.some(({ fresh }) => fresh) ? 201 : 200, { jobs: enqueued });
@@ -174,26 +176,39 @@ export class IntakeRoutes {
   async #pushEach(text: string, key: string | null): Promise<Answer> {
     const rows = eachJobOfRows(rowsOfText(text), this.#rules(key));
     // Positions in the call are not rows: bad rows are left out of it.
-    const sent = rows.flatMap((row, i) => (row instanceof HeadwayError ? [] : [{ row: i + 1, job: row }]));
-    const answers = sent.length === 0 ? [] : await this.#parts.engine.enqueueEach(sent.map(({ job }) => job));
-    let next = 0;
-    const lines = rows.map((row, i) => {
-      const answer = row instanceof HeadwayError ? row : answers[next++];
-      if (answer === undefined) throw new Error('the engine left a job unanswered');
-      if (answer instanceof Error) {
-        this.#rows.refused += 1;
-        const error = inSendersWords(answer, (position) => sent[position]?.row ?? i + 1);
-        return JSON.stringify({ row: i + 1, error: toWireError(error) });
+    const sent = rows.flatMap((job, i) => (job instanceof HeadwayError ? [] : [{ row: i + 1, job }]));
+    const stored = sent.length === 0 ? [] : await this.#parts.engine.enqueueEach(sent.map(({ job }) => job));
+    const answers = new Map(stored.map((answer, position) => [sent[position]?.row, answer]));
+    const lines = rows.map((job, i) => {
+      const answer = answers.get(i + 1);
+      if (answer && !(answer instanceof Error)) {
+        this.#countRow(answer);
+        return JSON.stringify({ row: i + 1, ...answer });
       }
-      this.#countRow(answer);
-      return JSON.stringify({ row: i + 1, ...answer });
+      this.#rows.refused += 1;
+      const error = answer
+        ? inSendersWords(answer, (position) => sent[position]?.row ?? i + 1)
+        : job instanceof HeadwayError
+          ? job
+          : new Error('the engine left a job unanswered');
+      return JSON.stringify({ row: i + 1, error: toWireError(error) });
     });
     this.#parts.desk?.wake();
     return { status: 200, headers: { 'Content-Type': NDJSON }, body: `${lines.join('\n')}\n` };
   }
 
+  /** Rows that cannot even be read count as refused. */
+  #counting<T>(rows: number, read: () => T): T {
+    try {
+      return read();
+    } catch (error) {
+      this.#rows.refused += rows;
+      throw error;
+    }
+  }
+
   #rules(idempotencyKey: string | null): BatchRules {
-    return { defaults: {}, idempotencyKey, limits: this.#parts.limits };
+    return { defaults: {}, idempotencyKey, limits: this.#parts.payloads };
   }
 
   #countRow({ fresh }: Enqueued): void {

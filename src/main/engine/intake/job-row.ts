@@ -45,7 +45,6 @@ export function jobOfRow(value: unknown, defaults: RowDefaults = {}, row: number
   const parsed = jobRowSchema.safeParse(value);
   if (!parsed.success) throw rowError(row, ...issueOf(parsed.error.issues));
   const { kind = defaults.kind, tenant = defaults.tenant, payload, at, dependsOn, ...rest } = parsed.data;
-  if (payload === undefined) throw rowError(row, 'payload', 'is missing');
   if (kind === undefined) throw rowError(row, 'kind', 'is missing');
   if (tenant === undefined) throw rowError(row, 'tenant', 'is missing');
   const job: NewJob = { tenantId: tenant, kind, payload };
@@ -102,5 +101,8 @@ function issueOf(issues: readonly z.core.$ZodIssue[]): [field: string | null, wh
   const path = issue.path.map(String);
   if (issue.code === 'unrecognized_keys')
     return [[...path, issue.keys[0] ?? ''].join('.'), 'is not known here'];
-  return [path.length === 0 ? null : path.join('.'), `cannot be used: ${issue.message}`];
+  const what = issue.message.endsWith('received undefined')
+    ? 'is missing'
+    : `cannot be used: ${issue.message}`;
+  return [path.length === 0 ? null : path.join('.'), what];
 }

@@ -1,8 +1,9 @@
 import type { Claim } from '../job.ts';
 
-/** A claim in another program's hands. The payload is not kept. */
+/** A claim in another program's hands. */
 export interface Lease {
-  claim: Omit<Claim, 'payload'>;
+  /** Without its payload: nobody needs it here any more. */
+  claim: Claim;
   /** When it was handed over and when it is over, local ms. */
   sinceMs: number;
   untilMs: number;
@@ -23,8 +24,7 @@ export class Leases {
   }
 
   add(claim: Claim, sinceMs: number, leaseMs: number): void {
-    const { payload: _, ...rest } = claim;
-    this.restore({ claim: rest, sinceMs, untilMs: sinceMs + leaseMs });
+    this.restore({ claim: { ...claim, payload: undefined }, sinceMs, untilMs: sinceMs + leaseMs });
   }
 
   /** Takes out the lease that (id, fence) names; null when it is over. */

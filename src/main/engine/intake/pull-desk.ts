@@ -15,18 +15,17 @@ import type { TenantShare } from '../../../core/turn-scheduler.ts';
 import type { Clock } from '../clock.ts';
 import type { Claim } from '../job.ts';
 import type { Store } from '../stores/store.ts';
+import type { Attempt } from '../workers/attempt.ts';
 import { type Lease, Leases } from './leases.ts';
-import { attemptOf, expiryOf, type PulledAttempt, type PulledEnd, settlementOf } from './pull-end.ts';
+import { attemptOf, expiryOf, type PulledEnd, settlementOf } from './pull-end.ts';
+import { type Leased, MOST_CLAIMS, type TakeRequest, type Taker, Takers } from './pull-takers.ts';
 import { type PullKind, PullTurns } from './pull-turns.ts';
 
-/** Of one take, and of one exchange: its answer must fit in memory. */
-export const MOST_CLAIMS = 1_000;
 /** Jobs in other programs' hands at once. */
 const MOST_LEASES = 20_000;
 const MOST_ENDS = 5_000;
 /** Takers that wait for work look again so often: another machine may have enqueued. */
 const TICK_MS = 500;
-const MOST_WAITING = 1_000;
 
 export interface PullDeskParts {
   store: Pick<Store, 'ready' | 'exchange' | 'promoteDue' | 'cursor' | 'time'>;
@@ -35,30 +34,13 @@ export interface PullDeskParts {
   owner: string;
   random: () => number;
   /** Every attempt that counts, after the store has taken its end. */
-  onAttempt: (attempt: PulledAttempt) => void;
+  onAttempt: (attempt: Attempt) => void;
   onProblem: (problem: Error) => void;
 }
 
 export interface PullTuning {
   order: ClaimOrder;
   tenants: Readonly<Record<string, TenantShare>>;
-}
-
-export interface TakeRequest {
-  count: number;
-  /** The least of this and the kind's job timeout. */
-  leaseMs: number;
-  /** How long to wait for the first job when there is none. */
-  waitMs: number;
-  /** All that are pulled, when left out. */
-  kinds?: readonly string[] | undefined;
-  /** The taker went away. */
-  signal: AbortSignal;
-}
-
-export interface Leased {
-  claim: Claim;
-  leaseMs: number;
 }
 
 /** Since the start. */
@@ -72,15 +54,11 @@ export interface PullCounts {
   refused: number;
 }
 
-interface Taker extends TakeRequest {
-  untilMs: number;
-  resolve: (leased: Leased[]) => void;
-  reject: (error: Error) => void;
-}
-
 interface Ending {
   end: PulledEnd;
   lease: Lease;
+  /** What it counts as. */
+  as: 'done' | 'failed' | 'returned' | 'expired';
   answer: PromiseWithResolvers<boolean>;
 }
 
@@ -95,10 +73,11 @@ export class PullDesk {
   #turns: PullTurns | null = null;
   /** What the store's clock is ahead of ours. */
   #offsetMs = 0;
-  #takers: Taker[] = [];
-  #waiting: Taker[] = [];
+  readonly #takers = new Takers();
   #endings: Ending[] = [];
-  #working = false;
+  /** The rounds that are under way. */
+  #working: Promise<void> | null = null;
+  #isFailing = false;
   #takeBackTick: (() => void) | null = null;
   /** When the next job that failed here may be tried again; the store's time. */
   #nextDueMs = Infinity;
@@ -128,13 +107,19 @@ export class PullDesk {
     const wasOpen = this.#state === 'open';
     if (this.#state !== 'stopping') this.#state = wasOpen ? 'stopping' : 'closed';
     if (!wasOpen) return;
-    for (const taker of [...this.#takers.splice(0), ...this.#waiting.splice(0)]) taker.resolve([]);
+    this.#takers.dismiss();
     if (deadlineMs > 0) await this.#empty(deadlineMs);
     // What the store does not take back now, the next engine reclaims.
     await Promise.allSettled(this.#leases.removeAll().map((lease) => this.#end(lease, returned(lease))));
+    await this.#working;
     this.#state = 'closed';
     this.#takeBackTick?.();
     this.#takeBackTick = null;
+  }
+
+  /** Jobs of the kind that are leased now; null for a kind that is not pulled. */
+  leasedOf(kind: string): number | null {
+    return this.#kinds.has(kind) ? this.#leases.of(kind) : null;
   }
 
   get counts(): PullCounts {
@@ -152,7 +137,7 @@ export class PullDesk {
         }),
       );
     return new Promise((resolve, reject) => {
-      this.#takers.push({
+      this.#takers.ask({
         ...request,
         count: Math.min(request.count, MOST_CLAIMS),
         untilMs: this.#parts.clock.now() + request.waitMs,
@@ -177,36 +162,33 @@ export class PullDesk {
 
   /** There may be work for those that wait: jobs were enqueued or released. */
   wake(): void {
-    if (this.#waiting.length === 0) return;
-    this.#takers.push(...this.#waiting.splice(0));
-    this.#work();
+    if (this.#takers.wake()) this.#work();
   }
 
-  #end(lease: Lease, end: PulledEnd): Promise<boolean> {
+  #end(lease: Lease, end: PulledEnd, as: Ending['as'] = end.how): Promise<boolean> {
     const answer = Promise.withResolvers<boolean>();
-    this.#endings.push({ end, lease, answer });
+    this.#endings.push({ end, lease, as, answer });
     this.#work();
     return answer.promise;
   }
 
+  /** There is something to do: called with nothing, it would end before it is kept. */
   #work(): void {
-    if (this.#working) return;
-    this.#working = true;
-    void this.#rounds();
+    this.#working ??= this.#rounds();
   }
 
   /** One exchange at a time; what comes meanwhile goes with the next. Never rejects. */
   async #rounds(): Promise<void> {
-    while (this.#takers.length > 0 || this.#endings.length > 0) {
+    while (this.#takers.asking > 0 || this.#endings.length > 0) {
       // What arrived together is seen together.
       await this.#parts.clock.breathe();
       const endings = this.#endings.splice(0, MOST_ENDS);
-      const takers = this.#nextTakers();
+      const takers = this.#takers.next();
       try {
         await this.#round(endings, takers);
+        this.#isFailing = false;
       } catch (error) {
-        const problem = new Error('the job store failed while jobs were pulled', { cause: error });
-        this.#parts.onProblem(problem);
+        this.#tell('while jobs were pulled', error);
         for (const { lease, answer } of endings) {
           // Whether it counted is not known: while the lease holds it may be said again.
           this.#leases.restore(lease);
@@ -215,27 +197,10 @@ export class PullDesk {
         for (const { reject } of takers) reject(unreachable(error));
       }
     }
-    this.#working = false;
+    // In the same breath as the last look, so that nothing comes between.
+    this.#working = null;
     if (this.#leases.size === 0) this.#onEmpty?.();
     this.#setTick();
-  }
-
-  /** Those that want the same kinds as the first, up to what one exchange may claim. */
-  #nextTakers(): Taker[] {
-    const wanted = (taker: Taker): string => taker.kinds?.toSorted().join(' ') ?? '';
-    const first = this.#takers[0];
-    const chosen: Taker[] = [];
-    const others: Taker[] = [];
-    let count = 0;
-    for (const taker of this.#takers) {
-      if (taker.signal.aborted) taker.resolve([]);
-      else if (first && wanted(taker) === wanted(first) && count + taker.count <= MOST_CLAIMS) {
-        chosen.push(taker);
-        count += taker.count;
-      } else others.push(taker);
-    }
-    this.#takers = others;
-    return chosen;
   }
 
   async #round(endings: readonly Ending[], takers: readonly Taker[]): Promise<void> {
@@ -260,23 +225,14 @@ export class PullDesk {
       take === null && settlements.length === 0 ? { taken: [], claims: [] } : await store.exchange(asked);
     for (const settlement of settlements)
       if (settlement.how === 'retry') this.#nextDueMs = Math.min(this.#nextDueMs, settlement.atMs);
-    for (const [i, ending] of endings.entries())
-      this.#ended(ending, attempts[i] ?? null, taken[i] ?? false, localMs);
+    for (const [i, ending] of endings.entries()) this.#ended(ending, attempts[i] ?? null, taken[i] ?? false);
     turns.claimed(take, claims);
     this.#deal(claims, takers);
   }
 
-  #ended(
-    { end, lease, answer }: Ending,
-    attempt: PulledAttempt | null,
-    counts: boolean,
-    localMs: number,
-  ): void {
-    const { claim, sinceMs, untilMs } = lease;
-    this.#turns?.ended(claim.tenantId, attempt === null ? null : Math.max(0, localMs - sinceMs));
-    if (!counts) this.#counts.refused += 1;
-    else if (end.how === 'failed' && untilMs <= localMs && end.class === 'timeout') this.#counts.expired += 1;
-    else this.#counts[end.how] += 1;
+  #ended({ lease, as, answer }: Ending, attempt: Attempt | null, counts: boolean): void {
+    this.#turns?.ended(lease.claim.tenantId, attempt?.runMs ?? null);
+    this.#counts[counts ? as : 'refused'] += 1;
     if (counts && attempt) this.#parts.onAttempt(attempt);
     answer.resolve(counts);
   }
@@ -294,12 +250,10 @@ export class PullDesk {
         this.#leases.add(claim, nowMs, leaseMs);
         return { claim, leaseMs };
       });
-      if (taker.signal.aborted) this.giveBack(leased);
-      else if (leased.length === 0 && this.#mayWait(taker, nowMs)) {
-        this.#waiting.push(taker);
-        continue;
-      }
-      taker.resolve(leased);
+      const isThere = this.#state === 'open' && !taker.signal.aborted;
+      if (!isThere) this.giveBack(leased);
+      const waits = isThere && leased.length === 0 && this.#takers.wait(taker, nowMs);
+      if (!waits) taker.resolve(isThere ? leased : []);
     }
   }
 
@@ -312,36 +266,37 @@ export class PullDesk {
     }
   }
 
-  #mayWait({ untilMs, signal }: Taker, nowMs: number): boolean {
-    const open = this.#state === 'open' && !signal.aborted;
-    return open && nowMs < untilMs && this.#waiting.length < MOST_WAITING;
-  }
-
   /** A tick while somebody waits, something is leased or a retry is due; an idle desk does nothing. */
   #setTick(): void {
     this.#takeBackTick?.();
     this.#takeBackTick = null;
-    const idle = this.#waiting.length === 0 && this.#leases.size === 0 && this.#nextDueMs === Infinity;
+    const idle = this.#takers.waiting === 0 && this.#leases.size === 0 && this.#nextDueMs === Infinity;
     if (idle || this.#state === 'closed') return;
     this.#takeBackTick = this.#parts.clock.after(TICK_MS, () => void this.#tick());
   }
 
   async #tick(): Promise<void> {
-    const { store, clock, onProblem } = this.#parts;
+    const { store, clock } = this.#parts;
     const nowMs = clock.now();
     for (const lease of this.#leases.removeExpired(nowMs))
       // A failure of the store was told; the lease is back then and runs out again.
-      void this.#end(lease, expiryOf(lease)).catch(() => undefined);
+      void this.#end(lease, expiryOf(lease), 'expired').catch(() => undefined);
     if (nowMs + this.#offsetMs >= this.#nextDueMs) {
       try {
         this.#offsetMs = (await store.time()) - clock.now();
         this.#nextDueMs = (await store.promoteDue(clock.now() + this.#offsetMs)) ?? Infinity;
       } catch (error) {
-        onProblem(new Error('the job store failed while looking for due jobs', { cause: error }));
+        this.#tell('while looking for due jobs', error);
       }
     }
     this.wake();
     if (!this.#working) this.#setTick();
+  }
+
+  /** One outage is told once. */
+  #tell(when: string, error: unknown): void {
+    if (!this.#isFailing) this.#parts.onProblem(new Error(`the job store failed ${when}`, { cause: error }));
+    this.#isFailing = true;
   }
 
   /** Resolves when nothing is leased or on its way to the store, or after `deadlineMs`. */

@@ -2,7 +2,8 @@
 import { causeOf } from '../../../core/failure-cause.ts';
 import type { ErrorClass } from '../../../core/error-class.ts';
 import { type RetryRule, retryAtMs } from '../../../core/retry-rule.ts';
-import type { Claim, Failure, Settlement } from '../job.ts';
+import type { Settlement } from '../job.ts';
+import type { Attempt } from '../workers/attempt.ts';
 import type { Lease } from './leases.ts';
 
 /** What the taker says of a job. `returned`: it was not really tried. Stages in ms. */
@@ -18,16 +19,6 @@ export type PulledEnd = { id: number; fence: number } & (
     }
 );
 
-/** An attempt that another program made. Durations in ms. */
-export interface PulledAttempt {
-  claim: Omit<Claim, 'payload'>;
-  waitMs: number;
-  runMs: number;
-  stages: Record<string, number>;
-  /** Null when it succeeded. */
-  failure: Failure | null;
-}
-
 /** A lease that ran out is a job that took too long: it counts, so that a job that kills its taker ends in the dead set. */
 export function expiryOf({ claim, sinceMs, untilMs }: Lease): PulledEnd {
   return {
@@ -42,20 +33,20 @@ export function expiryOf({ claim, sinceMs, untilMs }: Lease): PulledEnd {
 }
 
 /** The attempt that ended so after `runMs`; null for one that does not count. */
-export function attemptOf(end: PulledEnd, { claim }: Lease, runMs: number): PulledAttempt | null {
+export function attemptOf(end: PulledEnd, { claim }: Lease, runMs: number): Attempt | null {
   if (end.how === 'returned') return null;
   const failure =
     end.how === 'done'
       ? null
       : { class: end.class, message: end.message, cause: causeOf(end.message), stderrTail: null };
   const waitMs = Math.max(0, claim.claimedAtMs - claim.readyAtMs);
-  return { claim, waitMs, runMs, stages: end.stages, failure };
+  return { claim, startedAtMs: claim.claimedAtMs, waitMs, runMs, stages: end.stages, failure };
 }
 
 /** What the store is told. A failed attempt is tried again as the kind's rules say, up to the job's last. */
 export function settlementOf(
   end: PulledEnd,
-  attempt: PulledAttempt | null,
+  attempt: Attempt | null,
   { claim }: Lease,
   retry: {
     owner: string;

@@ -56,16 +56,22 @@ export function formatMemory(bytes: number): string {
   return megabytes < 1_000 ? `${Math.round(megabytes)} MB` : `${(megabytes / 1_024).toFixed(1)} GB`;
 }
 
+/** 314 / 512 MB: what is used of a limit, in one unit. */
+export function formatMemoryOf(bytes: number, limitBytes: number | null): string {
+  if (limitBytes === null) return formatMemory(bytes);
+  const limit = formatMemory(limitBytes);
+  return limit.endsWith('MB')
+    ? `${Math.round(bytes / 1_048_576)} / ${limit}`
+    : `${formatMemory(bytes)} / ${limit}`;
+}
+
 /** What a hold or a filter is about: "everything", "tenant edify", "kind deliver", "deliver of edify". */
-export function scopeWords({
-  tenantId,
-  kind,
-}: {
-  tenantId?: string | null | undefined;
-  kind?: string | null | undefined;
-}): string {
-  if (tenantId != null && kind != null) return `${kind} of ${tenantId}`;
-  if (tenantId != null) return `tenant ${tenantId}`;
+export function scopeWords(
+  { tenantId, kind }: { tenantId?: string | null | undefined; kind?: string | null | undefined },
+  nameOf: (tenantId: string) => string,
+): string {
+  if (tenantId != null && kind != null) return `${kind} of ${nameOf(tenantId)}`;
+  if (tenantId != null) return `tenant ${nameOf(tenantId)}`;
   return kind == null ? 'everything' : `kind ${kind}`;
 }
 

@@ -31,6 +31,8 @@ export class BlockedSetState {
   readonly chosen: BlockedGroup | null = $derived.by(
     () => this.groups.find(({ ancestorId }) => ancestorId === this.chosenId) ?? this.groups[0] ?? null,
   );
+  held = false;
+  #readTotal: number | null = null;
   readonly #backend: Backend;
   readonly #connectionId: string;
   #reading: AbortController | null = null;
@@ -63,6 +65,14 @@ export class BlockedSetState {
     } catch {
       // Only its name is missing then; its page says why it cannot be read.
     }
+  }
+
+  /** Reads the set again when it has another size than when it was read; not while somebody points at it. */
+  take(total: number): void {
+    if (total === this.#readTotal || this.held) return;
+    const first = this.#readTotal === null;
+    this.#readTotal = total;
+    if (!first) void this.pages.again();
   }
 
   move(by: number): void {

@@ -1,8 +1,9 @@
 // A connection as the form holds it: text in fields. Pure: from settings to fields and back, and what is wrong.
-import { parseDatabaseUrl } from '../../../contract/database-url.ts';
-import { connectionSettingsSchema } from '../../../contract/settings.ts';
+import { connectionSettingsSchema, databaseOf } from '../../../contract/settings.ts';
 import type {
   ConnectionSettings,
+  DatabaseSettings,
+  EngineStoreSettings,
   Environment,
   LogHostSettings,
   LogInput,
@@ -10,10 +11,12 @@ import type {
   Safety,
 } from '../../../contract/settings.ts';
 import type { SecretRef } from '../../../contract/secret-ref.ts';
+import { SecretVault } from './connection-secrets.ts';
 import { wordsFor } from './form-words.ts';
 import type { Problems } from './form-words.ts';
 
-export type TlsMode = ConnectionSettings['database']['tls']['mode'];
+export type TlsMode = DatabaseSettings['tls']['mode'];
+export type StoreType = EngineStoreSettings['type'];
 
 /** A secret is written and never read: what is kept shows only where it comes from. */
 export interface SecretFields {
@@ -46,6 +49,11 @@ export interface LagFields {
   keepFiringForSeconds: string;
 }
 export interface ConnectionFields {
+  /** It stays what it is once the connection is made. */
+  kind: ConnectionSettings['kind'];
+  /** Of an engine: where its jobs are kept, and the file where that is one. */
+  storeType: StoreType;
+  file: string;
   name: string;
   id: string;
   host: string;
@@ -87,6 +95,9 @@ export const newLogHost = (): LogHostFields => ({
 
 export function emptyFields(): ConnectionFields {
   return {
+    kind: 'postal',
+    storeType: 'postgres',
+    file: '',
     name: '',
     id: '',
     host: '',
@@ -106,22 +117,15 @@ export function emptyFields(): ConnectionFields {
 }
 
 export function fieldsOf(settings: ConnectionSettings): ConnectionFields {
-  const { database, alerts } = settings;
-  const { tls } = database;
+  const { alerts } = settings;
+  const store = settings.kind === 'engine' ? settings.store : null;
   return {
+    ...emptyFields(),
+    kind: settings.kind,
+    ...(store !== null && { storeType: store.type, file: store.type === 'sqlite' ? store.file : '' }),
+    ...databaseFields(databaseOf(settings)),
     name: settings.name,
     id: settings.id,
-    host: database.host,
-    port: String(database.port),
-    user: database.user,
-    password: { kept: database.password ?? null, value: '' },
-    database: database.database,
-    tls: {
-      mode: tls.mode,
-      caFile: tls.caFile ?? '',
-      certFile: tls.certFile ?? '',
-      keyFile: tls.keyFile ?? '',
-    },
     environment: settings.environment,
     safety: settings.safety,
     pollSeconds: String(settings.pollSeconds),
@@ -133,6 +137,24 @@ export function fieldsOf(settings: ConnectionSettings): ConnectionFields {
       critical: limitText(alerts.lag?.critical),
       forSeconds: limitText(alerts.lag?.forSeconds),
       keepFiringForSeconds: limitText(alerts.lag?.keepFiringForSeconds),
+    },
+  };
+}
+
+function databaseFields(database: DatabaseSettings | null): Partial<ConnectionFields> {
+  if (database === null) return {};
+  const { tls } = database;
+  return {
+    host: database.host,
+    port: String(database.port),
+    user: database.user,
+    password: { kept: database.password ?? null, value: '' },
+    database: database.database,
+    tls: {
+      mode: tls.mode,
+      caFile: tls.caFile ?? '',
+      certFile: tls.certFile ?? '',
+      keyFile: tls.keyFile ?? '',
     },
   };
 }
@@ -167,29 +189,6 @@ export function idOf(name: string): string {
     .replace(/-+$/, '');
 }
 
-/** Stands for a password in a URL once it has been moved to its own field. */
-export const MASK = '…';
-
-/** Puts a pasted URL into the fields; its password goes to the password field. Returns what is wrong with it. */
-export function applyUrl(fields: ConnectionFields, text: string): string | null {
-  const parsed = parseDatabaseUrl(text);
-  if (!parsed.ok) return parsed.error;
-  const { host, port, user, database, password, tls } = parsed.url;
-  fields.host = host;
-  fields.port = String(port);
-  fields.user = user;
-  fields.database = database;
-  if (password !== null && password !== MASK) fields.password.value = password;
-  if (tls !== undefined)
-    fields.tls = {
-      mode: tls.mode,
-      caFile: tls.caFile ?? '',
-      certFile: tls.certFile ?? '',
-      keyFile: tls.keyFile ?? '',
-    };
-  return null;
-}
-
 /**
  * The settings that the fields stand for. `base` are the settings before: what the form does not show is kept.
  * `takenIds` are ids of other connections.
@@ -200,27 +199,38 @@ export function readFields(
   takenIds: readonly string[] = [],
 ): FormResult {
   const id = fields.id.trim();
-  const vault = new Vault(id, fields);
-  const password = vault.keep(fields.password, 'database.password');
-  const { tls } = fields;
+  const vault = new SecretVault(id, fields);
+  const isFile = fields.kind === 'engine' && fields.storeType === 'sqlite';
+  const password = isFile ? null : vault.keep(fields.password, 'database.password');
+  const { tls, storeType } = fields;
+  const database = {
+    host: fields.host.trim(),
+    port: numberOf(fields.port),
+    user: fields.user.trim(),
+    database: fields.database.trim(),
+    ...(password !== null && { password }),
+    tls: {
+      mode: tls.mode,
+      ...(tls.mode === 'disabled'
+        ? {}
+        : filled({ caFile: tls.caFile, certFile: tls.certFile, keyFile: tls.keyFile })),
+    },
+  };
+  const system =
+    fields.kind === 'postal'
+      ? { kind: 'postal', database }
+      : {
+          kind: 'engine',
+          store:
+            storeType === 'sqlite'
+              ? { type: 'sqlite', file: fields.file.trim() }
+              : { type: storeType, database },
+        };
   const draft = {
     ...base,
     id,
     name: fields.name.trim(),
-    kind: 'postal',
-    database: {
-      host: fields.host.trim(),
-      port: numberOf(fields.port),
-      user: fields.user.trim(),
-      database: fields.database.trim(),
-      ...(password !== null && { password }),
-      tls: {
-        mode: tls.mode,
-        ...(tls.mode === 'disabled'
-          ? {}
-          : filled({ caFile: tls.caFile, certFile: tls.certFile, keyFile: tls.keyFile })),
-      },
-    },
+    ...system,
     environment: fields.environment,
     safety: fields.safety,
     pollSeconds: numberOf(fields.pollSeconds),
@@ -240,7 +250,7 @@ export function readFields(
   return { connection, secrets: vault.secrets, problems };
 }
 
-function logHostOf(fields: LogHostFields, vault: Vault): unknown {
+function logHostOf(fields: LogHostFields, vault: SecretVault): unknown {
   const auth = (): unknown => {
     switch (fields.login) {
       case 'agent':
@@ -283,36 +293,6 @@ function alertsOf(lag: LagFields, before: ConnectionSettings['alerts']): unknown
   }
   const { lag: _lag, ...others } = before;
   return Object.keys(change).length === 0 ? others : { ...others, lag: change };
-}
-
-/** Collects new secrets and gives each a key of its own. */
-class Vault {
-  readonly secrets: Record<string, string> = {};
-  readonly #id: string;
-  readonly #taken: Set<string>;
-
-  constructor(id: string, fields: ConnectionFields) {
-    this.#id = id;
-    const kept = [fields.password, ...fields.logHosts.flatMap((host) => [host.passphrase, host.password])];
-    this.#taken = new Set(
-      kept.flatMap(({ kept: ref }) => (ref !== null && 'stored' in ref ? [ref.stored] : [])),
-    );
-  }
-
-  /** Where the secret is found from now on; null when there is none. */
-  keep({ kept, value }: SecretFields, name: string): SecretRef | null {
-    if (value === '') return kept;
-    const key = kept !== null && 'stored' in kept ? kept.stored : this.#freeKey(`${this.#id}.${name}`);
-    this.secrets[key] = value;
-    return { stored: key };
-  }
-
-  #freeKey(wanted: string): string {
-    let key = wanted;
-    for (let count = 2; this.#taken.has(key); count += 1) key = `${wanted}.${count}`;
-    this.#taken.add(key);
-    return key;
-  }
 }
 
 /** NaN for what is no number, for the schema to refuse. */

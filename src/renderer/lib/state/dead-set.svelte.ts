@@ -20,7 +20,10 @@ export class DeadSetState {
   readonly filter: JobFilter | null = $derived.by(() =>
     this.chosen === null ? null : { kind: this.chosen.kind, cause: this.chosen.cause },
   );
+  /** Whether more or fewer are dead now than when the jobs were read. */
+  readonly stale: boolean = $derived.by(() => this.chosen !== null && this.chosen.count !== this.#readCount);
   held = false;
+  #readCount = $state(0);
   readonly #backend: Backend;
   readonly #connectionId: string;
 
@@ -43,6 +46,8 @@ export class DeadSetState {
       });
       this.groups = [...kept, ...byKey.values()];
     }
+    // Nothing moves under the pointer: while held, the list says that it is old, and is read again by hand.
+    if (this.stale && !this.held) this.readAgain();
     // What was looked at keeps its place in the view, also when its jobs are gone.
     if (this.chosenKey === null && this.groups[0] !== undefined) this.choose(this.groups[0]);
   }
@@ -62,7 +67,14 @@ export class DeadSetState {
         ),
       ({ id }) => id,
     );
+    this.#readCount = group.count;
     void this.jobs.more();
+  }
+
+  /** Reads the jobs of the chosen group from the first again. */
+  readAgain(): void {
+    this.#readCount = this.chosen?.count ?? 0;
+    void this.jobs?.again();
   }
 
   /** Chooses the group `by` places further. */

@@ -4,7 +4,7 @@ import type { ConnectionSummary } from '../../../contract/live.ts';
 import type { JobRecord } from '../format/engine-words.ts';
 import type { Backend } from './backend.ts';
 import { planOf } from './engine-plan.ts';
-import type { EnginePlan, EngineRequest } from './engine-plan.ts';
+import type { EnginePlan, EngineRequest, PlanContext } from './engine-plan.ts';
 
 /** Rows shown of what a change would touch. */
 const SAMPLE = 3;
@@ -40,18 +40,17 @@ export class EngineActions {
 
   readonly #backend: Backend;
   readonly #connectionId: string;
-  readonly #byName: () => boolean;
+  readonly #context: () => PlanContext;
   readonly #ended = new AbortController();
 
-  /** `byName`: whether the connection asks for a name with every change. */
-  constructor(backend: Backend, connectionId: string, byName: () => boolean) {
+  constructor(backend: Backend, connectionId: string, context: () => PlanContext) {
     this.#backend = backend;
     this.#connectionId = connectionId;
-    this.#byName = byName;
+    this.#context = context;
   }
 
   ask(request: EngineRequest): void {
-    this.asked = { request, plan: planOf(request, this.#byName()) };
+    this.asked = { request, plan: planOf(request, this.#context()) };
     this.reason = '';
     this.typed = '';
     this.problem = null;

@@ -62,6 +62,8 @@ const fill = ({ memory }: EngineReport): number =>
 export interface WorkerRow {
   key: string;
   owner: string;
+  /** From 1, as people count. */
+  number: number;
   worker: WorkerReport;
   silent: boolean;
 }
@@ -72,6 +74,7 @@ export function workerRows({ engines }: Pick<EngineView, 'engines'>): WorkerRow[
     member.report.workers.map((worker) => ({
       key: `${member.report.owner} ${worker.id}`,
       owner: member.report.owner,
+      number: worker.id + 1,
       worker,
       silent: isSilent(member),
     })),

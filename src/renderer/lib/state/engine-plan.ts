@@ -28,33 +28,41 @@ export interface EnginePlan {
   asksReason: boolean;
 }
 
-/** `byName`: the connection's safety level asks for the name with every change. */
-export function planOf(request: EngineRequest, byName: boolean): EnginePlan {
+export interface PlanContext {
+  /** The connection's safety level asks for the name with every change. */
+  byName: boolean;
+  /** A tenant as people call it. */
+  nameOf: (tenantId: string) => string;
+}
+
+export function planOf(request: EngineRequest, context: PlanContext): EnginePlan {
   switch (request.do) {
     case 'hold':
-      return holdPlan(request.mode, request.scope, byName);
+      return holdPlan(request.mode, request.scope, context);
     case 'unhold': {
-      const scope = scopeWords(request.scope);
+      const scope = scopeWords(request.scope, context.nameOf);
       return {
         title: `Resume ${scope}?`,
-        does: [`Jobs of ${named(request.scope)} start again at once, those that have waited longest first.`],
+        does: [
+          `Jobs of ${named(request.scope, context)} start again at once, those that have waited longest first.`,
+        ],
         undo: 'Pause it again; what has started by then finishes.',
         button: 'Resume',
         danger: false,
-        typed: byName ? nameOf(request.scope) : null,
+        typed: context.byName ? typedOf(request.scope, context) : null,
         asksReason: false,
       };
     }
     case 'bulk':
-      return bulkPlan(request, byName);
+      return bulkPlan(request, context);
   }
 }
 
-function holdPlan(mode: Hold['mode'], scope: HoldScope, byName: boolean): EnginePlan {
-  const jobs = scope.tenantId === null && scope.kind === null ? 'jobs' : `jobs of ${named(scope)}`;
+function holdPlan(mode: Hold['mode'], scope: HoldScope, context: PlanContext): EnginePlan {
+  const jobs = scope.tenantId === null && scope.kind === null ? 'jobs' : `jobs of ${named(scope, context)}`;
   const pause = mode === 'pause';
   return {
-    title: `${pause ? 'Pause' : 'Drain'} ${scopeWords(scope)}?`,
+    title: `${pause ? 'Pause' : 'Drain'} ${scopeWords(scope, context.nameOf)}?`,
     does: pause
       ? [
           `No more ${jobs} start, on any engine of this store.`,
@@ -62,27 +70,27 @@ function holdPlan(mode: Hold['mode'], scope: HoldScope, byName: boolean): Engine
         ]
       : [
           `New ${jobs} are refused: their senders get an error until it is resumed.`,
-          'What runs finishes; nothing that is stored is lost.',
+          'What runs finishes; what is stored stays, and starts when it is resumed.',
         ],
     undo: 'Resume it, here or under “Held”.',
     button: pause ? 'Pause' : 'Drain',
     danger: !pause,
-    typed: byName ? nameOf(scope) : null,
+    typed: context.byName ? typedOf(scope, context) : null,
     asksReason: true,
   };
 }
 
 function bulkPlan(
   { what, filter, count }: Extract<EngineRequest, { do: 'bulk' }>,
-  byName: boolean,
+  context: PlanContext,
 ): EnginePlan {
   const jobs = `${formatCount(count)} ${what === 'requeue' || what === 'discard' ? 'dead' : 'blocked'} ${count.value === 1 && count.kind === 'exact' ? 'job' : 'jobs'}`;
-  const which = filterWords(filter);
+  const which = filterWords(filter, context);
   const more =
     'Jobs that come to fit while it runs are changed, too. It can be stopped; what is done by then stays done.';
   const single = filter.ids?.length === 1;
-  const name = filter.kind ?? filter.tenantId ?? what;
-  const base = { asksReason: false, danger: false, typed: byName ? name : null };
+  const name = filter.kind ?? (filter.tenantId === undefined ? what : context.nameOf(filter.tenantId));
+  const base = { asksReason: false, danger: false, typed: context.byName ? name : null };
   switch (what) {
     case 'requeue':
       return {
@@ -138,16 +146,17 @@ function bulkPlan(
 }
 
 /** The jobs of a filter, to begin a sentence with. */
-function filterWords({ tenantId, kind, cause, ids }: JobFilter): string {
+function filterWords({ tenantId, kind, cause, ids }: JobFilter, { nameOf }: PlanContext): string {
   if (ids !== undefined) return ids.length === 1 ? `Job ${ids[0] ?? ''}` : `The ${ids.length} jobs`;
-  const scope = scopeWords({ tenantId, kind });
+  const scope = scopeWords({ tenantId, kind }, nameOf);
   const of = scope === 'everything' ? 'All of them' : `Those of ${scope}`;
   return cause === undefined ? of : `${of} that failed with “${cause}”`;
 }
 
-const named = (scope: HoldScope): string => {
-  const words = scopeWords(scope);
+const named = (scope: HoldScope, { nameOf }: PlanContext): string => {
+  const words = scopeWords(scope, nameOf);
   return words === 'everything' ? 'all kinds and tenants' : words;
 };
 
-const nameOf = ({ tenantId, kind }: HoldScope): string => tenantId ?? kind ?? 'everything';
+const typedOf = ({ tenantId, kind }: HoldScope, { nameOf }: PlanContext): string =>
+  tenantId === null ? (kind ?? 'everything') : nameOf(tenantId);

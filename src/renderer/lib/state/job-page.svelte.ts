@@ -38,6 +38,8 @@ export function attemptsOf(job: JobRecord | null, recent: readonly RecentAttempt
 export class JobPageState {
   detail = $state.raw<MethodOutput<'engine.job'> | null>(null);
   error = $state.raw<WireError | null>(null);
+  /** The dead job that a blocked one waits for, however far up. */
+  ancestorId = $state<number | null>(null);
   /** Payloads may hold what a neighbour should not read: shown when asked for. */
   payloadShown = $state(false);
   readonly attempts: readonly AttemptRow[] = $derived.by(() =>
@@ -71,13 +73,25 @@ export class JobPageState {
     this.#loading = true;
     this.#loadedAtMs = this.#now();
     try {
-      this.detail = await this.#backend.call('engine.job', this.#ids, { signal: this.#stop.signal });
+      const { signal } = this.#stop;
+      this.detail = await this.#backend.call('engine.job', this.#ids, { signal });
+      this.ancestorId = this.detail.job?.state === 'blocked' ? await this.#findAncestor(signal) : null;
       this.error = null;
     } catch (error) {
       if (!this.#stop.signal.aborted) this.error = toWireError(error);
     } finally {
       this.#loading = false;
     }
+  }
+
+  async #findAncestor(signal: AbortSignal): Promise<number | null> {
+    const { connectionId, id } = this.#ids;
+    const [found] = await this.#backend.call(
+      'engine.blockedJobs',
+      { connectionId, filter: { ids: [id] }, limit: 1 },
+      { signal },
+    );
+    return found?.ancestorId ?? null;
   }
 
   [Symbol.dispose](): void {
