@@ -86,7 +86,7 @@ export const incident3: IncidentPlay = {
     stageP95: { enabled: false },
   },
   tuning: () => ({ workers: WORKERS, order: 'fair', tenants: {} }),
-  perform: (stage) => Promise.resolve(new HangingScript(stage)),
+  perform: (stage) => new Promise((resolve) => resolve(new HangingScript(stage))),
 };
 
 /** A document as it is enqueued. */
