@@ -107,13 +107,18 @@ class SlowConsumer implements Performance {
   }
 
   static async open(stage: Stage, switches: Switches): Promise<Performance> {
-    const server = await QueueServer.open({
-      clock: stage.clock,
-      popMs: POP_MS * stage.pace,
-      popBytes: POP_BYTES,
-      answers: answersOf(switches),
-    });
-    return new SlowConsumer(stage, server);
+    await using undo = new AsyncDisposableStack();
+    const server = undo.use(
+      await QueueServer.open({
+        clock: stage.clock,
+        popMs: POP_MS * stage.pace,
+        popBytes: POP_BYTES,
+        answers: answersOf(switches),
+      }),
+    );
+    const performance = new SlowConsumer(stage, server);
+    undo.move();
+    return performance;
   }
 
   kinds(): EngineKind[] {
