@@ -84,7 +84,7 @@ describe('EngineHost', () => {
     await host.start();
     const { tenants } = await host.sample('rehearsal', signal);
     expect(tenants.reduce((sum, tenant) => sum + tenant.arrivalsTotal, 0)).toBeLessThan(10);
-    const files = (await readdir(folder)).filter((name) => !name.startsWith('engine.db-'));
+    const files = (await readdir(folder)).filter((name) => !/^engine\.db[-.]/.test(name));
     expect(files).toEqual(['engine.db', 'headway.db', 'rehearsal']);
   });
 

@@ -205,6 +205,6 @@ describe('a file of jobs that cannot be used', () => {
   it('is left as it is when it is no database at all', async () => {
     const folder = await dataDirectory();
     await writeFile(join(folder, 'engine.db'), 'a shopping list, and no database at all\n'.repeat(200));
-    await refused(folder, /engine\.db/, 'schema-mismatch');
+    await refused(folder, /no SQLite file|not a database/, 'storage-failed');
   });
 });

@@ -121,8 +121,9 @@ async function run(
   for (const log of Object.values(logs)) log.flush();
 }
 
-const logOf = (engine: EngineName, send: (message: FromEngine) => void): EngineLog =>
-  new EngineLog(systemClock, (lines) => send({ t: 'lines', engine, lines }));
+function logOf(engine: EngineName, send: (message: FromEngine) => void): EngineLog {
+  return new EngineLog(systemClock, (lines) => send({ t: 'lines', engine, lines }));
+}
 
 function engineParts(log: EngineLog): Omit<EngineParts, 'store'> {
   return {

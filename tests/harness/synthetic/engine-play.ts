@@ -309,7 +309,7 @@ export class EnginePlay {
 
   #worker(job: Running | null, id: number, nowMs: number): WorkerReport {
     const recycling = job === null && id === 7;
-    const share = job === null ? 0 : (nowMs - job.startedAtMs) / (job.endsAtMs - job.startedAtMs);
+    const share = job === null ? 0 : Math.max(0, nowMs - job.startedAtMs) / (job.endsAtMs - job.startedAtMs);
     const where = job === null ? null : runsIn[job.kind];
     return {
       id,
