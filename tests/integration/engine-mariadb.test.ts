@@ -164,7 +164,7 @@ describe('MysqlStore', () => {
     await using store = await openStore(db);
     await expect(store.enqueue([job('a'), job('x'.repeat(1_021))], T)).rejects.toMatchObject({
       code: 'bad-request',
-      message: expect.stringMatching(/job 1 .*tenantId/) as string,
+      message: expect.stringMatching(/Row 1 .*tenantId/) as string,
     });
     expect((await store.depths(1)).tenants).toEqual([]);
   });
