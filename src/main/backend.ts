@@ -32,6 +32,7 @@ import { FileSecrets } from './settings/file-secrets.ts';
 import { resolveSecret } from './settings/resolve-secret.ts';
 import type { SecretStore } from './settings/secrets.ts';
 import { openSettings, type SettingsOrigin } from './settings/settings-origin.ts';
+import { StoreAdmins } from './store-admins.ts';
 import { rehearsalRules, thisComputer } from './this-computer.ts';
 
 export interface BackendOptions {
@@ -175,6 +176,7 @@ export async function createBackend(options: BackendOptions): Promise<Backend> {
   // Stopped before the engine, or its end would be taken for an outage.
   stack.defer(() => connections.stop());
 
+  const storeAdmins = stack.use(new StoreAdmins(() => settings.current.connections, secrets));
   const engines = new EngineAdmins({
     connections,
     engineOf: (id) =>
@@ -182,7 +184,7 @@ export async function createBackend(options: BackendOptions): Promise<Backend> {
         ? (engine?.admin('rehearsal') ?? null)
         : id === LOCAL_ENGINE
           ? (engine?.admin('local') ?? null)
-          : null,
+          : storeAdmins.of(id),
     clock: systemClock,
   });
 
