@@ -190,10 +190,8 @@ describe('several engines on one PostgreSQL', () => {
   it('set a schema up once when they start together', async () => {
     schemas++;
     const stores = await Promise.all([another(), another(), another(), another()]);
-    const [one, two] = stores;
-    if (!one || !two) throw new Error('no store');
-    await put(one, [job('a')]);
-    expect(await claim(two, 1)).toHaveLength(1);
+    await put(stores[0], [job('a')]);
+    expect(await claim(stores[3], 1)).toHaveLength(1);
     for (const store of stores) await store[Symbol.asyncDispose]();
   });
 });
@@ -215,7 +213,7 @@ describe('the PostgreSQL store', () => {
     await sql.query(`CREATE SCHEMA ${schema}; CREATE TABLE ${schema}.job (id int)`);
     await expect(open(schema)).rejects.toMatchObject({
       code: 'schema-mismatch',
-      message: expect.stringContaining(schema),
+      message: expect.stringContaining(schema) as string,
     });
     await sql.query(`CREATE TABLE ${schema}.about (product text, version int)`);
     await sql.query(`INSERT INTO ${schema}.about VALUES ('something else', 1)`);
@@ -237,7 +235,7 @@ describe('the PostgreSQL store', () => {
     await sql.query(`UPDATE s${schemas}.about SET version = version + 1`);
     await expect(another()).rejects.toMatchObject({
       code: 'schema-mismatch',
-      message: expect.stringMatching(/newer.*update Headway/),
+      message: expect.stringMatching(/newer.*update Headway/) as string,
     });
   });
 
@@ -274,7 +272,7 @@ describe('the PostgreSQL store', () => {
     await using store = await fresh();
     await expect(store.enqueue([job('a'), job('b', changes)], T)).rejects.toMatchObject({
       code: 'bad-request',
-      message: expect.stringMatching(new RegExp(`job 1 .*${field}`)),
+      message: expect.stringMatching(new RegExp(`job 1 .*${field}`)) as string,
     });
     expect((await store.depths(0)).tenants).toEqual([]);
   });
@@ -284,7 +282,7 @@ describe('the PostgreSQL store', () => {
     await store.hold({ tenantId: 'b', kind: null, mode: 'drain', by: 'ann', reason: '', sinceMs: T });
     await expect(store.enqueue([job('a'), job('b')], T)).rejects.toMatchObject({
       code: 'conflict',
-      message: expect.stringMatching(/job 1 .*tenant b/),
+      message: expect.stringMatching(/job 1 .*tenant b/) as string,
     });
   });
 

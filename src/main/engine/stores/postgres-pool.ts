@@ -61,7 +61,7 @@ export class PostgresPool implements AsyncDisposable {
   /** One statement, one transaction. Rejects with HeadwayError. */
   readonly ask: Ask = async (statement, values) => {
     try {
-      return (await this.#pool.query(queryOf(statement, values))).rows;
+      return (await this.#pool.query<QueryResultRow>(queryOf(statement, values))).rows;
     } catch (error) {
       throw this.#inWords(error);
     }
@@ -84,7 +84,7 @@ export class PostgresPool implements AsyncDisposable {
     try {
       await client.query('BEGIN');
       const result = await steps(
-        async (statement, values) => (await client.query(queryOf(statement, values))).rows,
+        async (statement, values) => (await client.query<QueryResultRow>(queryOf(statement, values))).rows,
         client,
       );
       await client.query('COMMIT');

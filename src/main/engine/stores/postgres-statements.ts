@@ -1,7 +1,9 @@
 // The statements of the PostgreSQL store, each with the index it walks. What must be one round trip is a function
 // (postgres-functions.ts).
-import { gate, type LeasedJob } from './postgres-functions.ts';
+import type { LeasedJob } from './postgres-claim-functions.ts';
+import { gate } from './postgres-function-parts.ts';
 import type { Statement } from './postgres-pool.ts';
+import { FAILED_ATTEMPTS_KEPT } from './store.ts';
 
 const placeOf = (name: keyof typeof PLACE): number => PLACE[name];
 /** Places in a leased job. */
@@ -61,7 +63,7 @@ export function postgresStatements(s: string) {
       WHERE d.parent_id = ANY($1::bigint[]) AND p.state IN ('waiting', 'blocked')
       GROUP BY p.id`,
     cancel: `UPDATE ${s}.parked AS p SET state = 'dead', died_at = $4, cause = c.cause, class = $5,
-        failed = (ARRAY[c.failed] || p.failed)[1:10]
+        failed = (ARRAY[c.failed] || p.failed)[1:${FAILED_ATTEMPTS_KEPT}]
       FROM unnest($1::bigint[], $2::text[], $3::text[]) AS c (id, failed, cause) WHERE p.id = c.id`,
     // dependency_pkey, dependency_child
     partFrom: `DELETE FROM ${s}.dependency WHERE parent_id = ANY($1::bigint[]) AND child_id = ANY($2::bigint[])`,
