@@ -196,8 +196,8 @@ export class PostgresStore implements Store {
 
   async depths(frontLimit: number): Promise<Depths> {
     return this.#pool.transaction(async (ask) => {
-      // One view of everything; it must be said before the first statement.
-      await ask('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY');
+      // One view of everything; it must be said before the first statement. Compiling would take longer than reading.
+      await ask('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL jit = off');
       const rows = z.array(depthRow).parse(await ask(this.#sql.depths));
       // One more than asked for tells whether there are more.
       const seen = z.array(frontRow).parse(await ask(this.#sql.front, [frontLimit + 1]));
