@@ -1,6 +1,6 @@
 // How many jobs that do nothing are worked off a second on one PostgreSQL, ten at once.
 //
-//   npm run bench:engine-pg -- --jobs 100000 --rounds 3
+//   npm run bench:engine-pg -- --jobs 200000 --rounds 3
 //
 // In turn, round after round, each with tables of its own in one server: our engine (one tenant), our engine in fair order
 // with 1,000 tenants of which one has 90 % of the jobs, Graphile Worker with a local queue of 500 and batched completion (the
@@ -23,7 +23,7 @@ const FAIR_SHARE = 0.8;
 
 const { values } = parseArgs({
   options: {
-    jobs: { type: 'string', default: '100000' },
+    jobs: { type: 'string', default: '200000' },
     rounds: { type: 'string', default: '3' },
     only: { type: 'string', default: '' },
   },

@@ -190,10 +190,8 @@ describe('several engines on one PostgreSQL', () => {
   it('set a schema up once when they start together', async () => {
     schemas++;
     const stores = await Promise.all([another(), another(), another(), another()]);
-    const [one, two] = stores;
-    if (!one || !two) throw new Error('no store');
-    await put(one, [job('a')]);
-    expect(await claim(two, 1)).toHaveLength(1);
+    await put(stores[0], [job('a')]);
+    expect(await claim(stores[3], 1)).toHaveLength(1);
     for (const store of stores) await store[Symbol.asyncDispose]();
   });
 });
@@ -215,7 +213,7 @@ describe('the PostgreSQL store', () => {
     await sql.query(`CREATE SCHEMA ${schema}; CREATE TABLE ${schema}.job (id int)`);
     await expect(open(schema)).rejects.toMatchObject({
       code: 'schema-mismatch',
-      message: expect.stringContaining(schema),
+      message: expect.stringContaining(schema) as string,
     });
     await sql.query(`CREATE TABLE ${schema}.about (product text, version int)`);
     await sql.query(`INSERT INTO ${schema}.about VALUES ('something else', 1)`);
@@ -237,7 +235,7 @@ describe('the PostgreSQL store', () => {
     await sql.query(`UPDATE s${schemas}.about SET version = version + 1`);
     await expect(another()).rejects.toMatchObject({
       code: 'schema-mismatch',
-      message: expect.stringMatching(/newer.*update Headway/),
+      message: expect.stringMatching(/newer.*update Headway/) as string,
     });
   });
 
@@ -274,7 +272,7 @@ describe('the PostgreSQL store', () => {
     await using store = await fresh();
     await expect(store.enqueue([job('a'), job('b', changes)], T)).rejects.toMatchObject({
       code: 'bad-request',
-      message: expect.stringMatching(new RegExp(`job 1 .*${field}`)),
+      message: expect.stringMatching(new RegExp(`job 1 .*${field}`)) as string,
     });
     expect((await store.depths(0)).tenants).toEqual([]);
   });
@@ -284,7 +282,7 @@ describe('the PostgreSQL store', () => {
     await store.hold({ tenantId: 'b', kind: null, mode: 'drain', by: 'ann', reason: '', sinceMs: T });
     await expect(store.enqueue([job('a'), job('b')], T)).rejects.toMatchObject({
       code: 'conflict',
-      message: expect.stringMatching(/job 1 .*tenant b/),
+      message: expect.stringMatching(/job 1 .*tenant b/) as string,
     });
   });
 
@@ -350,4 +348,44 @@ describe('the PostgreSQL store', () => {
     await sql.query(`SELECT s${schemas}.fold()`);
     expect(await store.depths(5)).toEqual(before);
   });
+
+  it('takes ten thousand claims back from a silent engine at once, and refuses each of its late ends', async () => {
+    await using store = await fresh();
+    const ids = await put(
+      store,
+      Array.from({ length: 10_000 }, (_, i) => job(`t${i % 7}`, { maxAttempts: i % 2 ? 1 : 5 })),
+    );
+    const claims: Claim[] = [];
+    // An exchange hands over as many as one lease holds.
+    for (let some = await claim(store, 10_000); some.length > 0; some = await claim(store, 10_000))
+      claims.push(...some);
+    expect(claims.map(({ id }) => id)).toEqual(ids);
+    expect(await store.reclaim({ except: 'new', silentSinceMs: T, nowMs: T + 1 })).toBe(10_000);
+    const late = await settle(
+      store,
+      claims.map((one) => ending(one, 'done')),
+    );
+    expect(late).not.toContain(true);
+    const { tenants } = await store.depths(0);
+    const sum = (of: 'ready' | 'running' | 'dead') =>
+      tenants.reduce((total, tenant) => total + tenant[of].value, 0);
+    expect([sum('ready'), sum('running'), sum('dead')]).toEqual([5_000, 0, 5_000]);
+  }, 30_000);
+
+  it('sweeps behind its claims, so that the next ones do not walk past them', async () => {
+    await using store = await fresh();
+    const swept = async () => {
+      const { rows } = await sql.query<{ vacuum_count: string }>(
+        `SELECT vacuum_count FROM pg_stat_user_tables WHERE schemaname = 's${schemas}' AND relname = 'job'`,
+      );
+      return Number(rows[0]?.vacuum_count);
+    };
+    await put(
+      store,
+      Array.from({ length: 21_000 }, () => job('a', { payload: 0 })),
+    );
+    expect(await swept()).toBe(0);
+    for (let i = 0; i < 6; i++) await claim(store, { a: 4_000 });
+    await expect.poll(swept, { timeout: 10_000 }).toBe(1);
+  }, 30_000);
 });
