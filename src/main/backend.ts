@@ -14,6 +14,7 @@ import { ConnectionTester } from './connection-tester.ts';
 import { connectionTestParts } from './connection-test-parts.ts';
 import { Connections } from './connections.ts';
 import { EngineAdmins } from './engine-admins.ts';
+import type { EngineAdmin } from './engine/admin.ts';
 import { EngineHost } from './engine/engine-host.ts';
 import type { LocalSettings } from './engine/engine-messages.ts';
 import { methodHandlers, streamHandlers, type Services } from './handlers.ts';
@@ -177,16 +178,12 @@ export async function createBackend(options: BackendOptions): Promise<Backend> {
   stack.defer(() => connections.stop());
 
   const storeAdmins = stack.use(new StoreAdmins(() => settings.current.connections, secrets));
-  const engines = new EngineAdmins({
-    connections,
-    engineOf: (id) =>
-      id === THIS_COMPUTER
-        ? (engine?.admin('rehearsal') ?? null)
-        : id === LOCAL_ENGINE
-          ? (engine?.admin('local') ?? null)
-          : storeAdmins.of(id),
-    clock: systemClock,
-  });
+  const engineOf = (id: string): EngineAdmin | null => {
+    if (id === THIS_COMPUTER) return engine?.admin('rehearsal') ?? null;
+    if (id === LOCAL_ENGINE) return engine?.admin('local') ?? null;
+    return storeAdmins.of(id);
+  };
+  const engines = new EngineAdmins({ connections, engineOf, clock: systemClock });
 
   const services: Services = {
     info: {
