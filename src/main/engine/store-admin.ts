@@ -1,5 +1,5 @@
 // What a person may see and do with the jobs of a headless engine: straight on its store, whichever machine it works on.
-import { engineReportSchema, type Bulk, type EngineView } from '../../contract/engine-report.ts';
+import { readEngineReport, type Bulk, type EngineView } from '../../contract/engine-report.ts';
 import { HeadwayError } from '../../contract/errors.ts';
 import { sumCounts } from '../../core/count.ts';
 import type { BulkKind, EngineAdmin, JobDetail } from './admin.ts';
@@ -131,7 +131,7 @@ export class StoreAdmin implements EngineAdmin, AsyncDisposable {
     );
   }
 
-  /** Rejects with `bad-request` for a kind that none of the engines heard lately knows: it would wait for ever. */
+  /** Rejects with `not-found` for a kind that none of the engines heard lately knows: it would wait for ever. */
   enqueue(jobs: NewJob[]): Promise<Enqueued[]> {
     return this.#change(async (store) => {
       const nowMs = await store.time();
@@ -142,7 +142,7 @@ export class StoreAdmin implements EngineAdmin, AsyncDisposable {
       const stranger = jobs.find(({ kind }) => !known.has(kind));
       if (heard.length > 0 && stranger !== undefined)
         throw new HeadwayError(
-          'bad-request',
+          'not-found',
           `No engine on this store knows the kind "${stranger.kind}". They know: ${[...known].join(', ')}.`,
         );
       return store.enqueue(jobs, nowMs);
@@ -206,20 +206,11 @@ function endOf(job: JobRecord | null): Pick<Bulk, 'state' | 'error'> {
 function enginesOf(owners: readonly Owner[], nowMs: number): Engines {
   const engines = new Map<string, Engines[number]>();
   for (const { beatAtMs, report: text } of owners) {
-    const report = reportOf(text);
+    const report = readEngineReport(text);
     if (report === null) continue;
     const beatAgeMs = Math.max(0, nowMs - beatAtMs);
     const known = engines.get(report.owner);
     if (known === undefined || beatAgeMs < known.beatAgeMs) engines.set(report.owner, { report, beatAgeMs });
   }
   return [...engines.values()];
-}
-
-/** One that an older or newer Headway wrote in other words is passed over. */
-function reportOf(text: string): Engines[number]['report'] | null {
-  try {
-    return engineReportSchema.safeParse(JSON.parse(text)).data ?? null;
-  } catch {
-    return null;
-  }
 }

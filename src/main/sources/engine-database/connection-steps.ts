@@ -1,10 +1,10 @@
 // "Test" of an engine's store: reach it, find the job store in it, look for engines. What comes after a failed step is
 // skipped.
-import type { TestStep } from '../../../contract/connection-test.ts';
-import { HeadwayError, toWireError } from '../../../contract/errors.ts';
+import { HeadwayError } from '../../../contract/errors.ts';
 import { formatCount, formatDuration } from '../../../core/duration.ts';
 import { sumCounts } from '../../../core/count.ts';
 import type { ReportStep } from '../source.ts';
+import { StepFailed, TestSteps, type Finding } from '../test-steps.ts';
 import { enginesSeen } from './engines.ts';
 import type { StoreReader } from './store-reader.ts';
 
@@ -26,92 +26,95 @@ const titles = {
   'store.clock': 'Compare clocks',
   'store.engines': 'Look for engines',
 } as const;
-type StepId = keyof typeof titles;
 
 /** A clock that is off by more is worth a word. */
 const CLOCK_WARNING_MS = 1_000;
 
 /** Runs all steps and reports each; an expected failure is a failed step, never thrown. Leaves no connection behind. */
 export async function testStore(options: StoreTestOptions, signal: AbortSignal): Promise<void> {
-  const { report, now, isShared } = options;
-  const rest = new Set(Object.keys(titles) as StepId[]);
-  const tell = (id: StepId, change: Partial<TestStep> & Pick<TestStep, 'state'>) =>
-    report({ id, title: titles[id], durationMs: null, detail: '', error: null, ...change });
-  for (const id of rest) tell(id, { state: 'waiting' });
-  let step: StepId = 'store.connect';
-  let beganMs = now();
-  const begin = (id: StepId) => {
-    step = id;
-    rest.delete(id);
-    beganMs = now();
-    tell(id, { state: 'running' });
-  };
-  const end = (detail: string, state: 'ok' | 'warning' = 'ok') =>
-    tell(step, { state, detail, durationMs: Math.max(0, now() - beganMs) });
-
-  let opened: StoreReader | null = null;
-  const close = async () => {
-    const closing = opened;
-    opened = null;
-    await closing?.[Symbol.asyncDispose]();
-  };
+  const steps = new TestSteps(titles, Object.keys(titles) as (keyof typeof titles)[], options);
+  await using opened = new AsyncDisposableStack();
   try {
-    begin('store.connect');
-    const opening = options.open();
-    // One that opens after the test was given up is closed again.
-    const given = opening.then((reader) => {
-      opened = reader;
-      return signal.aborted ? close() : undefined;
-    });
-    const reader = await unlessAborted(opening, signal).catch((error: unknown) => {
-      // It was reached, and holds something else: the next step's to tell.
-      if (error instanceof HeadwayError && error.code === 'schema-mismatch') {
-        end(options.place);
-        begin('store.schema');
-      }
-      given.catch(() => undefined);
-      throw error;
-    });
-    end(reader.description);
-
-    begin('store.schema');
-    const { tenants } = await unlessAborted(reader.depths(0), signal);
-    const counted = (pick: 'ready' | 'running' | 'dead') =>
-      formatCount(sumCounts(tenants.map((tenant) => tenant[pick])));
-    end(
-      `${tenants.length} tenants, ${counted('ready')} jobs ready, ${counted('running')} running, ${counted('dead')} dead.`,
-    );
-
-    begin('store.clock');
-    const askedMs = now();
-    const storeMs = await unlessAborted(reader.time(), signal);
-    const offsetMs = Math.round(storeMs - (askedMs + now()) / 2);
-    const off = `Clock ${offsetMs < 0 ? '−' : '+'}${Math.abs(offsetMs)} ms against this computer.`;
-    if (Math.abs(offsetMs) <= CLOCK_WARNING_MS) end(off);
-    else end(`${off} Ages are told by the store's clock; set both clocks by NTP.`, 'warning');
-
-    begin('store.engines');
-    const owners = await unlessAborted(reader.owners(), signal);
-    const { fresh, workers } = enginesSeen(owners, storeMs);
-    if (fresh.length > 0)
-      end(
-        `${fresh.map(({ owner, host, version }) => `${owner} on ${host}, Headway ${version}`).join('; ')}. ${workers.total ?? 0} workers.`,
-      );
-    else if (workers.lastSeenAtMs === null)
-      end('No engine is known here. Start one: headway worker --store … --jobs FILE.', 'warning');
-    else if (!isShared)
-      end('An engine has opened the file. It tells no more while it has the file for itself.');
-    else
-      end(
-        `The last engine was heard ${formatDuration(Math.max(0, storeMs - workers.lastSeenAtMs))} ago. Check that it runs.`,
-        'warning',
-      );
+    const found = await steps.take('store.connect', () => connect(options, signal, opened));
+    const reader = await steps.take('store.schema', () => contents(found, signal));
+    const storeMs = await steps.take('store.clock', () => clock(reader, options.now, signal));
+    await steps.take('store.engines', () => engines(reader, options, storeMs, signal));
   } catch (error) {
-    tell(step, { state: 'failed', durationMs: Math.max(0, now() - beganMs), error: toWireError(error) });
-    for (const id of rest) tell(id, { state: 'skipped' });
-  } finally {
-    await close();
+    if (!(error instanceof StepFailed)) throw error;
+    steps.skipRest();
   }
+}
+
+/** One that was reached and holds something else is the next step's to tell. */
+async function connect(
+  { open, place }: StoreTestOptions,
+  signal: AbortSignal,
+  opened: AsyncDisposableStack,
+): Promise<Finding<StoreReader | HeadwayError>> {
+  const opening = open();
+  // Whenever it opens, also after the test was given up, it is closed again.
+  opened.defer(async () => {
+    const late = opening.then((reader) => reader[Symbol.asyncDispose]()).catch(() => undefined);
+    if (!signal.aborted) await late;
+  });
+  try {
+    const reader = await unlessAborted(opening, signal);
+    return { value: reader, detail: reader.description };
+  } catch (error) {
+    if (error instanceof HeadwayError && error.code === 'schema-mismatch')
+      return { value: error, detail: place };
+    throw error;
+  }
+}
+
+async function contents(
+  found: StoreReader | HeadwayError,
+  signal: AbortSignal,
+): Promise<Finding<StoreReader>> {
+  if (found instanceof HeadwayError) throw found;
+  const { tenants } = await unlessAborted(found.depths(0), signal);
+  const counted = (pick: 'ready' | 'running' | 'dead') =>
+    formatCount(sumCounts(tenants.map((tenant) => tenant[pick])));
+  return {
+    value: found,
+    detail: `${tenants.length} tenants; ${counted('ready')} jobs ready, ${counted('running')} running, ${counted('dead')} dead.`,
+  };
+}
+
+async function clock(reader: StoreReader, now: () => number, signal: AbortSignal): Promise<Finding<number>> {
+  const askedMs = now();
+  const storeMs = await unlessAborted(reader.time(), signal);
+  const offsetMs = Math.round(storeMs - (askedMs + now()) / 2);
+  const words = `${offsetMs < 0 ? '−' : '+'}${Math.abs(offsetMs)} ms against this computer.`;
+  const isOff = Math.abs(offsetMs) > CLOCK_WARNING_MS;
+  return {
+    value: storeMs,
+    detail: isOff ? `${words} Ages are told by the store's clock; set both clocks by NTP.` : words,
+    warning: isOff,
+  };
+}
+
+async function engines(
+  reader: StoreReader,
+  { isShared }: StoreTestOptions,
+  storeMs: number,
+  signal: AbortSignal,
+): Promise<Finding<void>> {
+  const { fresh, workers } = enginesSeen(await unlessAborted(reader.owners(), signal), storeMs);
+  const warn = (detail: string) => ({ value: undefined, detail, warning: true });
+  if (fresh.length > 0) {
+    const named = fresh.map(({ owner, host, version }) => `${owner} on ${host}, Headway ${version}`);
+    return { value: undefined, detail: `${named.join('; ')}. ${workers.total ?? 0} workers.` };
+  }
+  if (workers.lastSeenAtMs === null)
+    return warn('No engine is known here. Start one: headway worker --store … --jobs FILE.');
+  if (!isShared)
+    return {
+      value: undefined,
+      detail: 'An engine has the file for itself; it tells no more while it works.',
+    };
+  const silentMs = Math.max(0, storeMs - workers.lastSeenAtMs);
+  return warn(`The last engine was heard ${formatDuration(silentMs)} ago. Check that it runs.`);
 }
 
 /** Waits for `work` until `signal` aborts. */

@@ -1,5 +1,5 @@
 // What the engines on one store say of themselves, taken together. Pure.
-import { engineReportSchema, type EngineReport } from '../../../contract/engine-report.ts';
+import { readEngineReport, type EngineReport } from '../../../contract/engine-report.ts';
 import type { SourceSample } from '../../../core/sample.ts';
 import type { StoreOwner } from './store-reader.ts';
 
@@ -20,7 +20,7 @@ export interface EnginesSeen {
 export function enginesSeen(owners: readonly StoreOwner[], nowMs: number): EnginesSeen {
   const reports = new Map<string, { report: EngineReport; beatAtMs: number }>();
   for (const { beatAtMs, report: text } of owners) {
-    const report = reportOf(text);
+    const report = readEngineReport(text);
     if (report === null) continue;
     const known = reports.get(report.owner);
     if (known === undefined || known.beatAtMs < beatAtMs) reports.set(report.owner, { report, beatAtMs });
@@ -43,15 +43,6 @@ export function enginesSeen(owners: readonly StoreOwner[], nowMs: number): Engin
     kinds: isHeard ? kindsOf(fresh) : null,
     workerMemory: isHeard ? fresh.flatMap(memoryOf) : null,
   };
-}
-
-/** One that an older or newer Headway wrote in other words is passed over. */
-function reportOf(text: string): EngineReport | null {
-  try {
-    return engineReportSchema.safeParse(JSON.parse(text)).data ?? null;
-  } catch {
-    return null;
-  }
 }
 
 /** Of each kind what failed on all engines: each counts by how many attempts it has seen. */
