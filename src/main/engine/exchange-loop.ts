@@ -6,16 +6,15 @@
 //
 // Exchanges never overlap, and nothing polls: whoever makes work (enqueue, a due job, an ended job) wakes the loop. The
 // next claims are fetched while half of the last ones still wait for workers, so workers do not wait for the store.
-import { TurnScheduler } from '../../core/turn-scheduler.ts';
 import type { Alarm } from './alarm.ts';
 import type { ClaimNames } from './claim-names.ts';
 import type { EngineTuning } from './engine-parts.ts';
-import type { Claim } from './job.ts';
 import type { MemoryGuard } from './memory-guard.ts';
 import type { StoreClock } from './store-clock.ts';
 import type { StoreHealth } from './store-health.ts';
 import { StoreRetry } from './store-retry.ts';
 import type { Exchange, Store } from './stores/store.ts';
+import { Turns } from './turns.ts';
 import type { Attempt } from './workers/attempt.ts';
 import type { Ended } from './workers/attempt-end.ts';
 import type { ClaimBuffer } from './workers/claim-buffer.ts';
@@ -57,13 +56,12 @@ export interface ExchangeLoopParts {
 export class ExchangeLoop {
   readonly #parts: ExchangeLoopParts;
   readonly #retry: StoreRetry;
-  #tuning: EngineTuning;
-  #scheduler: TurnScheduler | null = null;
+  readonly #turns: Turns;
   /** Ends that the store has not taken yet. */
   #ended: Ended[] = [];
   #isOpen = false;
   /** What is under way; `#again`: somebody woke the loop meanwhile. */
-  #turns: Promise<void> | null = null;
+  #running: Promise<void> | null = null;
   #again = false;
   #exchanging: Promise<boolean> | null = null;
   /** `lost`: an exchange that asked for claims failed, and they may have been made. `unheard`: the new name must be told. */
@@ -74,7 +72,7 @@ export class ExchangeLoop {
 
   constructor(parts: ExchangeLoopParts, tuning: EngineTuning) {
     this.#parts = parts;
-    this.#tuning = tuning;
+    this.#turns = new Turns(parts.store, tuning);
     const { clock, random, health } = parts;
     this.#retry = new StoreRetry({
       clock,
@@ -91,9 +89,7 @@ export class ExchangeLoop {
   }
 
   configure(tuning: EngineTuning): void {
-    this.#tuning = tuning;
-    const { order } = tuning;
-    if (order !== 'first-come') this.#scheduler?.configure(order, sharesOf(tuning));
+    this.#turns.configure(tuning);
     this.wake();
   }
 
@@ -107,7 +103,7 @@ export class ExchangeLoop {
   ended(end: Ended): void {
     const { claim } = end.settlement;
     this.#ended.push(end);
-    this.#scheduler?.ended(claim.tenantId, end.attempt?.runMs ?? null);
+    this.#turns.ended(claim.tenantId, end.attempt?.runMs ?? null);
     this.goOn();
   }
 
@@ -127,13 +123,13 @@ export class ExchangeLoop {
   async finish(): Promise<boolean> {
     const { clock } = this.#parts;
     for (let tries = 0; tries < LAST_TRIES; tries++) {
-      await this.#turns;
+      await this.#running;
       this.#retry.clear();
       if (this.#ended.length === 0) return true;
       if (tries > 0) await new Promise<void>((resolve) => clock.after(LAST_TRY_AFTER_MS, resolve));
       this.goOn();
     }
-    await this.#turns;
+    await this.#running;
     this.#retry.clear();
     return this.#ended.length === 0;
   }
@@ -142,7 +138,7 @@ export class ExchangeLoop {
   goOn(): void {
     this.#again = true;
     if (this.#retry.waits) return;
-    this.#turns ??= this.#run();
+    this.#running ??= this.#run();
   }
 
   async #run(): Promise<void> {
@@ -163,7 +159,7 @@ export class ExchangeLoop {
       this.#retry.failed(error);
     } finally {
       // Here, not in a `then`: a wake between the last look at #again and that would be lost.
-      this.#turns = null;
+      this.#running = null;
     }
   }
 
@@ -175,7 +171,7 @@ export class ExchangeLoop {
     const take = await this.#take();
     await this.#settleFormer();
     // A copy: jobs go on ending while the store writes.
-    const ends = [...this.#ended];
+    const ends = this.#ended.filter(({ settlement }) => names.of(settlement.claim) === names.current);
     if (take === null && ends.length === 0) return false;
     const beganMs = clock.now();
     // A store of its own has rolled back what failed.
@@ -185,14 +181,14 @@ export class ExchangeLoop {
       settlements: ends.map(({ settlement }) => settlement),
       take,
       eligible: gates.eligible(beganMs),
-      cursor: take?.order === 'turns' ? (this.#scheduler?.cursor ?? null) : null,
+      cursor: this.#turns.cursorOf(take),
       nowMs: beganMs,
     });
     this.#name = 'sound';
     this.#settled(ends, taken);
     if (take === null) return this.#isOpen;
     buffer.exchanged(clock.now() - askedMs);
-    this.#claimed(take, claims);
+    this.#turns.claimed(take, claims);
     pool.offer(claims);
     if (claims.length === 0) {
       if (take.order === 'turns') this.#contend();
@@ -239,7 +235,7 @@ export class ExchangeLoop {
 
   /** Whose jobs to claim now; null when there is no room or nobody has work. */
   async #take(): Promise<Exchange['take']> {
-    const { store, clock, gates, alarm } = this.#parts;
+    const { clock, gates, alarm } = this.#parts;
     if (!this.#isOpen) return null;
     const slots = this.#room();
     if (slots <= 0 || !this.#mayHaveWork) return null;
@@ -250,13 +246,9 @@ export class ExchangeLoop {
     if (eligible.length === 0) return null;
     // Before the question: a wake meanwhile must not be lost. What is held back now was not asked for.
     this.#mayHaveWork = eligible.length < gates.size;
-    if (this.#tuning.order === 'first-come') return { order: 'first-come', count: slots };
-    const scheduler = await this.#turnScheduler(this.#tuning.order);
-    const ready = await store.ready({ ...scheduler.ask(slots), eligible });
-    if (ready.length === 0) return null;
-    this.#mayHaveWork = true;
-    const takes = scheduler.plan(ready, slots);
-    return takes.length === 0 ? null : { order: 'turns', takes };
+    const { take, mayHaveMore } = await this.#turns.take(slots, eligible);
+    if (mayHaveMore) this.#mayHaveWork = true;
+    return take;
   }
 
   /** Claims to ask for: for free workers, and for the buffer once half of it has been worked off. */
@@ -271,27 +263,10 @@ export class ExchangeLoop {
     return Math.max(0, allowed - busy) + ahead - buffer.size;
   }
 
-  async #turnScheduler(order: 'fair' | 'fair-time'): Promise<TurnScheduler> {
-    this.#scheduler ??= new TurnScheduler({
-      order,
-      shares: sharesOf(this.#tuning),
-      cursor: await this.#parts.store.cursor(),
-    });
-    return this.#scheduler;
-  }
-
   /** Nothing runs, nothing waits, nothing is held back: then nothing has a date either. */
   #rest(): void {
     const { alarm, pool, buffer } = this.#parts;
     if (pool.busy === 0 && buffer.size === 0 && !this.#mayHaveWork) alarm.clear();
-  }
-
-  /** What the store really gave of what was asked for. */
-  #claimed(take: NonNullable<Exchange['take']>, claims: readonly Claim[]): void {
-    if (take.order !== 'turns') return;
-    const counts = new Map(take.takes.map(({ tenantId }) => [tenantId, 0]));
-    for (const { tenantId } of claims) counts.set(tenantId, (counts.get(tenantId) ?? 0) + 1);
-    for (const [tenantId, count] of counts) this.#scheduler?.claimed(tenantId, count);
   }
 
   /** Another engine was faster; it has work now, and this one looks again in a moment. */
@@ -306,8 +281,8 @@ export class ExchangeLoop {
     if (ends.length === 0) return;
     const { names, onAttempt, onDelayed, onProblem } = this.#parts;
     // Only now: when the store failed, the same ends are settled again.
-    if (names.all.length === 1) this.#ended = this.#ended.slice(ends.length);
-    else this.#ended = this.#ended.filter((end) => !ends.includes(end));
+    const gone = new Set(ends);
+    this.#ended = this.#ended.filter((end) => !gone.has(end));
     const refused: number[] = [];
     for (const [i, { settlement, attempt }] of ends.entries()) {
       names.settled(settlement.claim);
@@ -331,8 +306,4 @@ function refusal(ids: readonly number[]): string {
   return ids.length === 1
     ? `job ${shown} was taken from this engine; its late end was refused`
     : `${ids.length} jobs were taken from this engine (${shown}); their late ends were refused`;
-}
-
-function sharesOf({ tenants }: EngineTuning): Map<string, EngineTuning['tenants'][string]> {
-  return new Map(Object.entries(tenants));
 }

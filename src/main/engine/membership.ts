@@ -55,7 +55,11 @@ export class Membership {
       await store.reclaim({ except: '', silentSinceMs: nowMs - DEAD_AFTER_MS, nowMs });
     }
     await this.beat();
-    if (this.#state !== 'idle') return;
+    if (this.#state === 'left') {
+      // It was stopped before it had begun.
+      await store.leave(owner);
+      return;
+    }
     this.#state = 'joined';
     this.#later();
   }
@@ -95,14 +99,16 @@ export class Membership {
     const { store, clock } = this.#parts;
     if (store.exclusive || !this.#isJoined()) return;
     this.#takeBack = clock.after(BEAT_EVERY_MS, () => {
-      this.#beat = this.#beatOnce();
+      this.#lookAtSilence();
+      // The last one may still wait for a store that does not answer.
+      this.#beat ??= this.#beatOnce();
+      this.#later();
     });
   }
 
   async #beatOnce(): Promise<void> {
     const { store, clock, names, onReclaimed, health } = this.#parts;
     try {
-      this.#lookAtSilence();
       await clock.measure(store);
       await this.beat();
       const nowMs = clock.now();
@@ -114,11 +120,9 @@ export class Membership {
       if (taken > 0) onReclaimed();
       health.succeeded(BEATING);
     } catch (error) {
-      this.#lookAtSilence();
       health.failed(BEATING, error);
     } finally {
       this.#beat = null;
-      this.#later();
     }
   }
 
