@@ -51,6 +51,17 @@ export function claimPromises({ make, another }: StoreFixture): void {
       expect(idsOf(await claim(store, { a: 3 }))).toEqual([twin, low]);
     });
 
+    it('come in order also after one was taken from the middle', async () => {
+      await using store = await make();
+      const [second, first, third] = await put(
+        store,
+        [20, 10, 30].map((ms) => job('a', { readyAtMs: T + ms })),
+      );
+      await store.promoteDue(T + 30);
+      expect(idsOf(await claim(store, 1, { nowMs: T + 30 }))).toEqual([second]);
+      expect(idsOf(await claim(store, { a: 9 }, { nowMs: T + 30 }))).toEqual([first, third]);
+    });
+
     it('are of eligible kinds only, also behind others', async () => {
       await using store = await make();
       await put(store, [...many('a', 3), job('a', { kind: 'sync' }), job('b', { kind: 'report' })]);

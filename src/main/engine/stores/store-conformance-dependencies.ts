@@ -279,6 +279,32 @@ export function dependencyPromises({ make }: StoreFixture): void {
       expect((await store.job(other))?.failedAttempts).toMatchObject([{ failure: { class: 'permanent' } }]);
     });
 
+    it('count a blocked parent that is cancelled once', async () => {
+      await using store = await make();
+      const ids = await put(store, [job('a'), after([0]), after([1])]);
+      const [parent = 0, child = 0] = ids;
+      await kill(store, parent);
+      expect(await store.unblock({ ids: [child] }, 'cancel', 9, T)).toBe(1);
+      expect(await statesOf(store, ids)).toEqual(['dead', 'dead', 'blocked']);
+      expect(await store.requeue({}, 9, T)).toBe(2);
+      expect(await statesOf(store, ids)).toEqual(['ready', 'waiting', 'waiting']);
+    });
+
+    it('release a blocked job whose parent is cancelled, and what waits for it waits again', async () => {
+      await using store = await make();
+      const ids = await put(store, [
+        job('a'),
+        after([0]),
+        after([1], { onDeadParent: 'release' }),
+        after([2]),
+        after([3]),
+      ]);
+      await kill(store, ids[0] ?? 0);
+      expect(await statesOf(store, ids)).toEqual(['dead', 'blocked', 'blocked', 'blocked', 'blocked']);
+      expect(await store.unblock({ ids: ids.slice(1, 2) }, 'cancel', 9, T + 1)).toBe(1);
+      expect(await statesOf(store, ids)).toEqual(['dead', 'dead', 'ready', 'waiting', 'waiting']);
+    });
+
     it('of two thousand on one job are freed, blocked and freed again', async () => {
       await using store = await make();
       const count = 2_000;

@@ -241,11 +241,10 @@ export class StoreModel {
       payload: row,
       readyAtMs: nowMs + delayMs,
       ...(key === null ? {} : { idempotencyKey: key }),
-      // Any earlier row of the call, or any job that ever was.
+      // Earlier rows of the call, or the jobs that came last: those are likely to be there still.
       dependsOn: parents.flatMap((pick): NonNullable<NewJob['dependsOn']> => {
-        const at = pick % Math.max(1, row + this.#ids.length);
-        const id = this.#ids[at - row];
-        if (at < row) return [{ row: at }];
+        if (pick < row) return [{ row: pick }];
+        const id = this.#ids.at(row - 1 - pick);
         return id === undefined ? [] : [{ id }];
       }),
     }));
@@ -357,7 +356,8 @@ export class StoreModel {
   async #settle(ends: SketchedEnd[], store: Store): Promise<Outcome> {
     const nowMs = this.#nowMs;
     const picked = ends.flatMap(({ pick, how, delayMs }) => {
-      const made = this.#claims[pick % Math.max(1, this.#claims.length)];
+      // Those that were made last: some of them have ended by now.
+      const made = this.#claims.at(-1 - pick);
       return made ? [{ ...made, settlement: ending(made.claim, how, nowMs + delayMs) }] : [];
     });
     const seen: boolean[] = [];

@@ -23,7 +23,7 @@ const newJob = fc.record({
   priority: fc.integer({ min: -1, max: 1 }),
   delayMs: fc.oneof(fc.constant(0), small),
   maxAttempts: fc.integer({ min: 1, max: 3 }),
-  parents: fc.array(fc.nat(), { maxLength: 3 }),
+  parents: fc.array(fc.nat({ max: 6 }), { maxLength: 3 }),
   onDeadParent: fc.constantFrom('block' as const, 'cancel' as const, 'release' as const),
   key: fc.option(fc.constantFrom('k', 'K'), { freq: 8 }),
 });
@@ -51,7 +51,7 @@ const operation = fc.oneof(
       call: fc.constant('settle' as const),
       ends: fc.array(
         fc.record({
-          pick: fc.nat(),
+          pick: fc.nat({ max: 6 }),
           how: fc.constantFrom('done' as const, 'retry' as const, 'dead' as const, 'returned' as const),
           delayMs: small,
         }),
