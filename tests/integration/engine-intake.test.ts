@@ -125,12 +125,11 @@ describe('one job', () => {
     const calls: number[] = [];
     const { push } = await start({
       overrides: {
-        enqueueEach: async (jobs) => {
+        enqueue: async (jobs) => {
           calls.push(jobs.length);
           await new Promise((resolve) => setTimeout(resolve, 20));
-          return jobs.map(({ payload }) =>
-            payload === 7 ? new HeadwayError('conflict', 'it drains') : { id: Number(payload), fresh: true },
-          );
+          if (jobs.some(({ payload }) => payload === 7)) throw new HeadwayError('conflict', 'it drains');
+          return jobs.map(({ payload }) => ({ id: Number(payload), fresh: true }));
         },
       },
     });
@@ -139,7 +138,6 @@ describe('one job', () => {
     );
     expect(replies.map(({ status }) => status)).toEqual(replies.map((_, i) => (i === 7 ? 409 : 201)));
     expect(calls.length).toBeLessThan(20);
-    expect(calls.reduce((sum, count) => sum + count)).toBe(40);
   });
 
   it('that waits for others of its call is put into no call with strangers', async () => {
@@ -491,14 +489,13 @@ describe('what it says of itself', () => {
     const away = new HeadwayError('unreachable', 'the database is away', { retryable: true });
     const { push, pushRows, problems } = await start({
       overrides: {
-        enqueueEach: () => Promise.reject(away),
-        enqueue: () => Promise.reject(new Error('a bug with a s3cret')),
+        enqueue: ([first]) => Promise.reject(first?.payload === 1 ? away : new Error('a bug with a s3cret')),
       },
     });
     const job = { kind: 'mail', tenant: 'a', payload: 1 };
     const refused = await push(job);
     expect([refused.status, refused.headers['retry-after']]).toEqual([503, '5']);
-    const bug = await pushRows([job]);
+    const bug = await pushRows([{ ...job, payload: 2 }]);
     expect(bug.status).toBe(500);
     expect(bug.text).not.toContain('s3cret');
     expect(String(problems[0]?.cause)).toContain('s3cret');

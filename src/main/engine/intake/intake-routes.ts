@@ -54,7 +54,7 @@ export interface IntakeCall {
   /** What follows the route's path: an id. */
   rest: string;
   /** Aborts when the client goes away. */
-  signal: AbortSignal;
+  gone: () => AbortSignal;
 }
 
 export interface IntakeRoute {
@@ -78,7 +78,8 @@ export class IntakeRoutes {
 
   constructor(parts: IntakeRoutesParts) {
     this.#parts = parts;
-    this.#groups = new EnqueueGroups((jobs) => parts.engine.enqueueEach(jobs), parts.clock);
+    const { engine, dependentKinds, clock } = parts;
+    this.#groups = new EnqueueGroups({ enqueue: (jobs) => engine.enqueue(jobs), dependentKinds, clock });
     const route = (
       path: string,
       method: 'GET' | 'POST',
@@ -146,9 +147,7 @@ export class IntakeRoutes {
       return key === null ? parsed : { ...parsed, idempotencyKey: key };
     });
     try {
-      const enqueued = this.#parts.dependentKinds.has(job.kind)
-        ? (await this.#parts.engine.enqueue([job]))[0]
-        : await this.#groups.enqueue(job);
+      const [enqueued] = await this.#groups.enqueue([job]);
       if (!enqueued) throw new Error('the engine left a job unanswered');
       this.#countRow(enqueued);
       this.#parts.desk?.wake();
@@ -163,7 +162,7 @@ export class IntakeRoutes {
     const rows = rowsOfText(text);
     const jobs = this.#counting(rows.length, () => jobsOfRows(rows, this.#rules(key)));
     try {
-      const enqueued = await this.#parts.engine.enqueue(jobs);
+      const enqueued = await this.#groups.enqueue(jobs);
       for (const one of enqueued) this.#countRow(one);
       this.#parts.desk?.wake();
       return json(enqueued.some(({ fresh }) => fresh) ? 201 : 200, { jobs: enqueued });
@@ -233,7 +232,7 @@ export class IntakeRoutes {
       leaseMs: lease * 1000,
       waitMs: wait * 1000,
       kinds,
-      signal: call.signal,
+      signal: call.gone(),
     });
     this.#underway.set(call.request, leased);
     return json(200, { claims: leased.map(({ claim, leaseMs }) => leaseOf(claim, leaseMs)) });

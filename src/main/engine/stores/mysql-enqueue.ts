@@ -1,12 +1,12 @@
 // Enqueue on MySQL/MariaDB: all jobs of a call or none.
 import { createHash } from 'node:crypto';
-import { HeadwayError } from '../../../contract/errors.ts';
 import type { Enqueued, FailedAttempt, JobState, NewJob } from '../job.ts';
 import { cancelled } from './ended-by-store.ts';
 import { GUARD, holdOf, readHolds } from './mysql-holds.ts';
 import { DEAD_PARENT, deadRow, insertDead, JobLedger, stateCode, STATES } from './mysql-ledger.ts';
 import { bytes, fieldsOf, type MysqlPool, type Statement, type Transaction } from './mysql-session.ts';
-import { DEFAULT_MAX_ATTEMPTS, IDEMPOTENCY_KEPT_MS, type Hold } from './store.ts';
+import { drained, newJobRow, parentIsDead, refused, type NewJobRow } from './new-job-row.ts';
+import { IDEMPOTENCY_KEPT_MS, type Hold } from './store.ts';
 
 /** A part of a payload, and what one INSERT holds of them, in characters: far below the server's least packet. */
 const PART_CHARS = 256 * 1024;
@@ -17,10 +17,9 @@ const LONGEST = { tenantId: 1020, kind: 255 };
 /** A row that is to be stored, with all that is known of it before it has an id. */
 interface FreshRow {
   row: number;
-  job: NewJob;
+  job: NewJobRow;
   laneId: number;
   state: JobState;
-  readyAtMs: number;
   /** The whole of it, in parts that the server takes. */
   payload: string[];
   /** Rows of this call and earlier jobs that it waits for. */
@@ -114,13 +113,7 @@ class Enqueuing {
     const drains = holds.filter(({ mode }) => mode === 'drain');
     for (const row of freshRows) {
       const job = this.#jobs[row];
-      const drain = job && holdOf(drains, job);
-      if (drain !== undefined)
-        throw new HeadwayError(
-          'conflict',
-          `job ${row} of the batch: ${drain.by} is draining ${scopeWords(drain)}; nothing was enqueued.`,
-          { retryable: true },
-        );
+      if (job !== undefined && holdOf(drains, job) !== undefined) throw drained(row, job);
     }
   }
 
@@ -190,19 +183,19 @@ class Enqueuing {
     parentStates: ReadonlyMap<number, JobState>,
     lanes: ReadonlyMap<string, number>,
   ): FreshRow {
-    const job = this.#jobs[row];
-    const laneId = job && lanes.get(laneName(job.tenantId, job.kind));
-    if (job === undefined || laneId === undefined) throw new Error(`row ${row} has no lane`);
+    const given = this.#jobs[row];
+    const laneId = given && lanes.get(laneName(given.tenantId, given.kind));
+    if (given === undefined || laneId === undefined) throw new Error(`row ${row} has no lane`);
     const { nowMs } = this.#ledger;
-    const { onDeadParent = 'block' } = job;
+    const job = newJobRow(given, row, nowMs);
     const parents = new Map<string, { row: number } | { id: number }>();
     let stuckOn = 0;
     let deadParentId: number | null = null;
-    for (const given of job.dependsOn ?? []) {
-      if ('row' in given && !(Number.isInteger(given.row) && given.row >= 0 && given.row < row))
-        throw refused(row, `it depends on row ${given.row}, which does not come before it`);
-      const stand = 'row' in given ? stands[given.row] : given;
-      if (stand === undefined) continue;
+    const stood = [
+      ...job.parentRows.flatMap((parent) => stands[parent] ?? []),
+      ...job.parentIds.map((id) => ({ id })),
+    ];
+    for (const stand of stood) {
       const name = JSON.stringify(stand);
       if (parents.has(name)) continue;
       const before = 'row' in stand ? outcomes.get(stand.row) : undefined;
@@ -211,18 +204,14 @@ class Enqueuing {
       // No longer stored: it was done.
       if (state === undefined) continue;
       if (state === 'dead') {
-        if (onDeadParent === 'block')
-          throw refused(
-            row,
-            `${'id' in stand ? `job ${stand.id}` : `row ${stand.row}`}, which it waits for, is in the dead set`,
-          );
-        if (onDeadParent === 'release') continue;
+        if (job.onDeadParent === 'block')
+          throw parentIsDead(row, 'id' in stand ? `job ${stand.id}` : `row ${stand.row}`);
+        if (job.onDeadParent === 'release') continue;
         deadParentId = 'id' in stand ? stand.id : (sibling?.deadParentId ?? null);
       }
       parents.set(name, stand);
       if (state === 'dead' || state === 'blocked') stuckOn += 1;
     }
-    const readyAtMs = Math.max(nowMs, Math.ceil(job.readyAtMs ?? 0));
     const state =
       deadParentId !== null
         ? 'dead'
@@ -230,7 +219,7 @@ class Enqueuing {
           ? 'blocked'
           : parents.size > 0
             ? 'waiting'
-            : readyAtMs > nowMs
+            : job.readyAtMs > nowMs
               ? 'delayed'
               : 'ready';
     return {
@@ -238,8 +227,7 @@ class Enqueuing {
       job,
       laneId,
       state,
-      readyAtMs,
-      payload: partsOf(payloadText(job, row)),
+      payload: partsOf(job.payload),
       parents: [...parents.values()],
       stuckOn,
       deadParentId,
@@ -278,18 +266,18 @@ class Enqueuing {
     return ids;
   }
 
-  #columns({ job, laneId, state, readyAtMs, payload, parents, stuckOn, deadParentId }: FreshRow): unknown[] {
+  #columns({ job, laneId, state, payload, parents, stuckOn, deadParentId }: FreshRow): unknown[] {
     const why = this.#why(deadParentId);
     return [
       laneId,
       bytes(job.kind),
       stateCode(state),
-      -(job.priority ?? 0),
-      readyAtMs,
-      this.#ledger.nowMs,
-      job.maxAttempts ?? DEFAULT_MAX_ATTEMPTS,
-      job.batchId ?? null,
-      DEAD_PARENT.indexOf(job.onDeadParent ?? 'block'),
+      -job.priority,
+      job.readyAtMs,
+      job.createdAtMs,
+      job.maxAttempts,
+      job.batchId,
+      DEAD_PARENT.indexOf(job.onDeadParent),
       parents.length,
       stuckOn,
       why === null ? null : JSON.stringify([why]),
@@ -315,17 +303,15 @@ class Enqueuing {
             sql: 'INSERT INTO headway_payload (job_id, part, payload) VALUES (?, ?, ?)',
             values: [idOf(row), part, text],
           };
-    yield* rowsOf(
-      'INSERT INTO headway_timer (ready_at, job_id) VALUES ?',
-      fresh,
-      ({ state, readyAtMs, row }) => (state === 'delayed' ? [[readyAtMs, idOf(row)]] : []),
+    yield* rowsOf('INSERT INTO headway_timer (ready_at, job_id) VALUES ?', fresh, ({ state, job, row }) =>
+      state === 'delayed' ? [[job.readyAtMs, idOf(row)]] : [],
     );
     yield* rowsOf('INSERT INTO headway_dependency (parent_id, job_id) VALUES ?', fresh, ({ parents, row }) =>
       parents.map((parent) => ['id' in parent ? parent.id : idOf(parent.row), idOf(row)]),
     );
     yield* rowsOf(
       'INSERT INTO headway_key (key_hash, job_id, kept_at) VALUES ?',
-      fresh.filter(({ job }) => job.idempotencyKey !== undefined),
+      fresh.filter(({ job }) => job.idempotencyKey !== null),
       ({ job, row }) => [[keyHash(job.idempotencyKey ?? ''), idOf(row), nowMs]],
     );
     const dead = fresh.flatMap(({ deadParentId, row, laneId, job }) => {
@@ -334,7 +320,7 @@ class Enqueuing {
     });
     if (dead.length > 0) yield insertDead(dead);
     // A little of what is old goes with each call that brings something new.
-    if (fresh.some(({ job }) => job.idempotencyKey !== undefined))
+    if (fresh.some(({ job }) => job.idempotencyKey !== null))
       yield {
         sql: 'DELETE FROM headway_key WHERE kept_at < ? ORDER BY kept_at LIMIT 100',
         values: [nowMs - IDEMPOTENCY_KEPT_MS],
@@ -355,18 +341,6 @@ function* rowsOf(
     yield { sql, values: [all.slice(at, at + ROWS_AT_ONCE)] };
 }
 
-function payloadText(job: NewJob, row: number): string {
-  let text: string | undefined;
-  try {
-    // JSON.stringify answers undefined for what JSON cannot say, whatever its type tells.
-    text = JSON.stringify(job.payload);
-  } catch {
-    text = undefined;
-  }
-  if (text === undefined) throw refused(row, 'payload is not JSON data');
-  return text;
-}
-
 /** At least one part. A character of two code units is not torn. */
 function partsOf(text: string): string[] {
   const parts: string[] = [];
@@ -379,15 +353,5 @@ function partsOf(text: string): string[] {
   return parts;
 }
 
-const refused = (row: number, why: string): HeadwayError =>
-  new HeadwayError('bad-request', `job ${row} of the batch: ${why}; nothing was enqueued.`);
-
 const keyHash = (key: string): Buffer => createHash('sha256').update(key).digest();
 const laneName = (tenantId: string, kind: string): string => `${kind}\n${tenantId}`;
-
-function scopeWords({ tenantId, kind }: { tenantId: string | null; kind: string | null }): string {
-  if (tenantId === null && kind === null) return 'the whole store';
-  return [tenantId === null ? '' : `tenant ${tenantId}`, kind === null ? '' : `kind ${kind}`]
-    .filter((word) => word !== '')
-    .join(', ');
-}

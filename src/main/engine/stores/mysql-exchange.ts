@@ -13,22 +13,16 @@ import {
   type Statement,
   type Transaction,
 } from './mysql-session.ts';
-import { EXCHANGE_PAYLOAD_BYTES, type Exchange, type Hold, type Take } from './store.ts';
+import { EXCHANGE_PAYLOAD_BYTES, type Exchange, type Hold, type Store, type Take } from './store.ts';
 
 /** Lanes searched by one statement. */
 const LANES_AT_ONCE = 200;
 
-type Answer = { taken: boolean[]; claims: Claim[] };
-/** A claim by its names alone. */
-export interface ClaimName {
-  id: number;
-  fence: number;
-}
+type Answer = Awaited<ReturnType<Store['exchange']>>;
 
 /** A ready job that is locked and may be claimed. */
 interface Candidate {
   id: number;
-  fence: number;
   /** Empty where order does not ask for it. */
   tenantId: string;
   laneId: number;
@@ -43,40 +37,21 @@ interface Lane {
   kind: string;
 }
 
-/**
- * `doubtful`: claims of the owner whose commit was lost on the way; they are given back when they came about. When this
- * exchange fails at its own commit, `inDoubt` is told of its claims.
- */
-export async function exchange(
-  pool: MysqlPool,
-  request: Exchange,
-  doubtful: readonly ClaimName[],
-  inDoubt: (claims: ClaimName[]) => void,
-): Promise<Answer> {
-  let claiming: ClaimName[] = [];
-  try {
-    return await pool.transaction(async (transaction) => {
-      claiming = [];
-      return new Exchanging(transaction, request, doubtful).run((claims) => (claiming = claims));
-    });
-  } catch (error) {
-    if (claiming.length > 0) inDoubt(claiming);
-    throw error;
-  }
+/** When the commit's answer is lost on the way, nobody knows whether its claims were made: the engine sees to that. */
+export function exchange(pool: MysqlPool, request: Exchange): Promise<Answer> {
+  return pool.transaction((transaction) => new Exchanging(transaction, request).run());
 }
 
 class Exchanging {
   readonly #transaction: Transaction;
   readonly #request: Exchange;
-  readonly #doubtful: readonly ClaimName[];
   readonly #ledger: JobLedger;
   readonly #owner: Buffer;
   readonly #limits: ReadonlyMap<string, number>;
 
-  constructor(transaction: Transaction, request: Exchange, doubtful: readonly ClaimName[]) {
+  constructor(transaction: Transaction, request: Exchange) {
     this.#transaction = transaction;
     this.#request = request;
-    this.#doubtful = doubtful;
     this.#ledger = new JobLedger(request.nowMs);
     this.#owner = bytes(request.owner);
     this.#limits = new Map(
@@ -86,12 +61,9 @@ class Exchanging {
     );
   }
 
-  async run(claiming: (claims: ClaimName[]) => void): Promise<Answer> {
+  async run(): Promise<Answer> {
     const { settlements, take, cursor } = this.#request;
-    const ids = [
-      ...new Set([...settlements.map(({ claim }) => claim.id), ...this.#doubtful.map(({ id }) => id)]),
-    ];
-    ids.sort((a, b) => a - b);
+    const ids = [...new Set(settlements.map(({ claim }) => claim.id))].sort((a, b) => a - b);
     const [, holdRows = [], ...rest] = await this.#transaction.run([
       ...GUARD,
       // In this order: a child that was stored before its parent was locked is seen.
@@ -100,8 +72,6 @@ class Exchanging {
     ]);
     const [lockedRows = [], parentRows = []] = ids.length === 0 ? [] : rest.splice(0, 2);
     this.#ledger.lock(lockedRows);
-    for (const doubt of this.#doubtful)
-      this.#settle({ claim: { ...doubt, tenantId: '', kind: '' }, how: 'returned' }, []);
     const changes: Change[] = [];
     const taken = settlements.map((settlement) => this.#settle(settlement, changes));
     const parents = new Set(parentRows.map((row) => fieldsOf(row).number('parent_id')));
@@ -113,7 +83,6 @@ class Exchanging {
     const claimedIds = chosen.map(({ id }) => id);
     const byLane = Map.groupBy(chosen, ({ laneId }) => laneId);
     for (const [laneId, jobs] of byLane) this.#ledger.started(laneId, jobs.length);
-    claiming(chosen.map(({ id, fence }) => ({ id, fence: fence + 1 })));
     const [, claimedRows = [], partRows = []] = await this.#transaction.commit([
       ...(chosen.length === 0 ? [] : this.#claim(claimedIds)),
       ...this.#ledger.laneStatements(),
@@ -322,7 +291,7 @@ class Exchanging {
   }
 }
 
-const CANDIDATE = 'id, lane_id, kind, urgency, ready_at, payload_bytes, fence';
+const CANDIDATE = 'id, lane_id, kind, urgency, ready_at, payload_bytes';
 
 function laneOf(row: Row): Lane & { ready: number } {
   const { number, text } = fieldsOf(row);
@@ -334,7 +303,6 @@ function candidateOf(row: Row, tenants: ReadonlyMap<number, string>): Candidate 
   const laneId = number('lane_id');
   return {
     id: number('id'),
-    fence: number('fence'),
     tenantId: tenants.get(laneId) ?? '',
     laneId,
     kind: text('kind'),

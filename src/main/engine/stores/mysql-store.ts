@@ -2,7 +2,7 @@
 // (FOR UPDATE SKIP LOCKED), so the database alone decides who has what.
 import type { Depths, Enqueued, JobRecord, NewJob } from '../job.ts';
 import { enqueue } from './mysql-enqueue.ts';
-import { exchange, type ClaimName } from './mysql-exchange.ts';
+import { exchange } from './mysql-exchange.ts';
 import { hold, holds, unhold } from './mysql-holds.ts';
 import { discard, promoteDue, reclaim, requeue, unblock } from './mysql-operator.ts';
 import {
@@ -16,6 +16,7 @@ import {
 } from './mysql-reads.ts';
 import { migrate } from './mysql-schema.ts';
 import { bytes, fieldsOf, MysqlPool, type MysqlAddress } from './mysql-session.ts';
+import type { StoreAccess } from './store-access.ts';
 import type {
   BlockedJob,
   DeadGroup,
@@ -30,11 +31,8 @@ import type {
 } from './store.ts';
 
 export interface MysqlStoreOptions extends MysqlAddress {
-  /**
-   * `work`: sets the database up where it is empty. `look`: refuses one without a store, and writes nothing; the
-   * sessions are read-only and the server stops reads that are slow. `change`: like `look`, but may write.
-   */
-  access?: 'work' | 'change' | 'look';
+  /** See StoreAccess; `work` when left out. */
+  access?: StoreAccess;
   /** At most; 6 when left out. */
   connections?: number;
 }
@@ -50,8 +48,6 @@ export class MysqlStore implements Store {
   readonly description: string;
   readonly exclusive = false;
   readonly #pool: MysqlPool;
-  /** Claims by owner whose commit was sent and not answered: to be given back if they came about. */
-  readonly #inDoubt = new Map<string, ClaimName[]>();
 
   /** Rejects with `schema-mismatch` for tables that are not ours or newer than this version. */
   static async open(options: MysqlStoreOptions): Promise<MysqlStore> {
@@ -91,14 +87,8 @@ export class MysqlStore implements Store {
     return readyTenants(this.#pool, request);
   }
 
-  async exchange(request: Exchange): ReturnType<Store['exchange']> {
-    const { owner } = request;
-    const doubtful = this.#inDoubt.get(owner) ?? [];
-    const answer = await exchange(this.#pool, request, doubtful, (claims) => {
-      this.#inDoubt.set(owner, [...(this.#inDoubt.get(owner) ?? []), ...claims]);
-    });
-    if (doubtful.length > 0) this.#inDoubt.delete(owner);
-    return answer;
+  exchange(request: Exchange): ReturnType<Store['exchange']> {
+    return exchange(this.#pool, request);
   }
 
   async cursor(): Promise<string | null> {

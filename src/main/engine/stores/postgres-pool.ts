@@ -27,6 +27,8 @@ export type Ask = (statement: Statement | string, values?: readonly unknown[]) =
 const CONNECT_MS = 5_000;
 /** No statement of the store takes nearly as long on a server that is well. */
 const STATEMENT_MS = 30_000;
+/** Watching must not hurt what is watched. */
+const LOOK_MS = 2_000;
 const LOCK_MS = 15_000;
 /** A machine that vanished in the middle of a transaction holds its locks no longer than this. */
 const SILENT_TRANSACTION_MS = 30_000;
@@ -37,8 +39,8 @@ export class PostgresPool implements AsyncDisposable {
   /** "db.example.com/jobs": in messages. */
   readonly place: string;
 
-  /** Connects to nothing yet. */
-  constructor(address: PostgresAddress, connections: number) {
+  /** Connects to nothing yet. `readOnly`: the server lets nothing be written, and stops reads that are slow. */
+  constructor(address: PostgresAddress, connections: number, readOnly = false) {
     const { host, port, user, password, database, tls = false } = address;
     this.place = `${host}:${port}/${database}`;
     // pg turns Nagle's algorithm off by itself (TCP_NODELAY).
@@ -50,7 +52,8 @@ export class PostgresPool implements AsyncDisposable {
       keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
       connectionTimeoutMillis: CONNECT_MS,
       idleTimeoutMillis: 60_000,
-      statement_timeout: STATEMENT_MS,
+      statement_timeout: readOnly ? LOOK_MS : STATEMENT_MS,
+      ...(readOnly && { options: '-c default_transaction_read_only=on' }),
       lock_timeout: LOCK_MS,
       idle_in_transaction_session_timeout: SILENT_TRANSACTION_MS,
     });

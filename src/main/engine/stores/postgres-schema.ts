@@ -156,7 +156,12 @@ const countRow = z.object({ count: z.coerce.number() });
  * Makes the schema or brings it up to date, one opener at a time; answers the server's release. Rejects with
  * `schema-mismatch` for a server that is too old, a schema that is not ours and one of a newer Headway.
  */
-export async function migratePostgres(client: ClientBase, schema: string, place: string): Promise<string> {
+export async function migratePostgres(
+  client: ClientBase,
+  schema: string,
+  place: string,
+  mayChange = true,
+): Promise<string> {
   const server = await client.query(
     `SELECT current_setting('server_version_num')::int / 10000 AS version, current_setting('server_version') AS release`,
   );
@@ -166,6 +171,20 @@ export async function migratePostgres(client: ClientBase, schema: string, place:
       'schema-mismatch',
       `${place} is PostgreSQL ${release}; the job store needs version ${OLDEST_SERVER} or newer.`,
     );
+  }
+  if (!mayChange) {
+    const version = await versionOf(client, schema, place);
+    if (version === 0)
+      throw new HeadwayError(
+        'schema-mismatch',
+        `${place} holds no job store of Headway. Name the database that the engine was started with.`,
+      );
+    if (version < migrations.length)
+      throw new HeadwayError(
+        'schema-mismatch',
+        `${place} holds an older job store (version ${version}). Update the engine that uses it.`,
+      );
+    return release;
   }
   await client.query('BEGIN');
   try {

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { HeadwayError } from '../../../contract/errors.ts';
 import type { Claim, Depths, Enqueued, JobRecord, NewJob } from '../job.ts';
+import type { StoreAccess } from './store-access.ts';
 import { PostgresDependants } from './postgres-dependants.ts';
 import { checkedRows, dependsOnStored, isPlain, parts, store, storeRelated } from './postgres-enqueue.ts';
 import { exchangeOnPostgres, isText } from './postgres-exchange.ts';
@@ -29,6 +30,8 @@ import type {
 export interface PostgresStoreOptions extends PostgresAddress {
   /** Made when it is not there. Engines that share jobs name the same one. */
   schema?: string;
+  /** See StoreAccess; `work` when left out. */
+  access?: StoreAccess;
   /** Connections at most, opened as they are needed. */
   connections?: number;
 }
@@ -61,7 +64,7 @@ export class PostgresStore implements Store {
    * old; with `bad-request` for a name that no schema should have.
    */
   static async open(options: PostgresStoreOptions): Promise<PostgresStore> {
-    const { schema = SCHEMA, connections = CONNECTIONS, ...address } = options;
+    const { schema = SCHEMA, access = 'work', connections = CONNECTIONS, ...address } = options;
     if (!/^[a-z_][a-z0-9_]{0,62}$/.test(schema) || schema.startsWith('pg_')) {
       throw new HeadwayError(
         'bad-request',
@@ -69,8 +72,10 @@ export class PostgresStore implements Store {
       );
     }
     await using opened = new AsyncDisposableStack();
-    const pool = opened.use(new PostgresPool(address, connections));
-    const release = await pool.alone((client) => migratePostgres(client, schema, pool.place));
+    const pool = opened.use(new PostgresPool(address, connections, access === 'look'));
+    const release = await pool.alone((client) =>
+      migratePostgres(client, schema, pool.place, access === 'work'),
+    );
     const description = `PostgreSQL ${release.split(' ')[0]} at ${pool.place}`;
     const made = new PostgresStore(
       pool,

@@ -96,9 +96,8 @@ export class Lanes {
     // SELECT * of a STRICT table whose columns are the fields of Lane.
     const lane = { ...row, changed: 'no' } as Lane;
     this.#byId.set(lane.id, lane);
-    let ofKind = this.#byKind.get(lane.kind);
-    if (!ofKind) this.#byKind.set(lane.kind, (ofKind = new Map()));
-    ofKind.set(lane.tenant, lane);
+    const ofKind = this.#byKind.get(lane.kind) ?? new Map<string, Lane>();
+    this.#byKind.set(lane.kind, ofKind.set(lane.tenant, lane));
     return lane;
   }
 

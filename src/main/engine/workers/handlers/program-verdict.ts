@@ -104,7 +104,12 @@ function lastWords({ stderr, stdout }: RunEnd): string {
         .split(/[\r\n]/)
         .at(-1)
         ?.trim() ?? '';
-    if (line !== '') return `: ${line.slice(0, LAST_LINE_CHARS)}`;
+    if (line !== '') return `: ${line.slice(0, LAST_LINE_CHARS)}${NO_DEVICE.test(line) ? DEVICE_HINT : ''}`;
   }
   return '';
 }
+
+/** The streams that Node gives a program are sockets, which Linux does not open by their name. */
+const NO_DEVICE = /\/dev\/(std(in|out|err)|fd\/\d): No such device or address/;
+const DEVICE_HINT =
+  ' (in a job, write ">&2" in place of "> /dev/stderr", and read standard input without naming it)';
