@@ -8,7 +8,7 @@ import { culpritRow, deadGroupRow, idRow, jobRow } from './postgres-records.ts';
 import type { PostgresStatements } from './postgres-statements.ts';
 import type { BlockedJob, DeadGroup, JobFilter } from './store.ts';
 
-export type ParkedState = 'dead' | 'blocked';
+type ParkedState = 'dead' | 'blocked';
 /** What becomes of the jobs that were chosen. */
 export type Repair = 'requeue' | 'discard' | 'release' | 'cancel';
 

@@ -71,7 +71,7 @@ export class PostgresPool implements AsyncDisposable {
   };
 
   /** Commits what `steps` does when it resolves, undoes it when it rejects. */
-  async transaction<T>(steps: (ask: Ask, client: PoolClient) => Promise<T>): Promise<T> {
+  async transaction<T>(steps: (ask: Ask) => Promise<T>): Promise<T> {
     let client: PoolClient;
     try {
       client = await this.#pool.connect();
@@ -88,7 +88,6 @@ export class PostgresPool implements AsyncDisposable {
       await client.query('BEGIN');
       const result = await steps(
         async (statement, values) => (await client.query<QueryResultRow>(queryOf(statement, values))).rows,
-        client,
       );
       await client.query('COMMIT');
       return result;
