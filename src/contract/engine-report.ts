@@ -118,6 +118,15 @@ export const engineReportSchema = z.object({
 });
 export type EngineReport = z.infer<typeof engineReportSchema>;
 
+/** A report as a store keeps it; null for one that another version wrote in other words. */
+export function readEngineReport(text: string): EngineReport | null {
+  try {
+    return engineReportSchema.safeParse(JSON.parse(text)).data ?? null;
+  } catch {
+    return null;
+  }
+}
+
 export const holdSchema = z.object({
   tenantId: z.string().nullable(),
   kind: z.string().nullable(),

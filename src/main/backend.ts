@@ -14,6 +14,7 @@ import { ConnectionTester } from './connection-tester.ts';
 import { connectionTestParts } from './connection-test-parts.ts';
 import { Connections } from './connections.ts';
 import { EngineAdmins } from './engine-admins.ts';
+import type { EngineAdmin } from './engine/admin.ts';
 import { EngineHost } from './engine/engine-host.ts';
 import type { LocalSettings } from './engine/engine-messages.ts';
 import { methodHandlers, streamHandlers, type Services } from './handlers.ts';
@@ -32,6 +33,7 @@ import { FileSecrets } from './settings/file-secrets.ts';
 import { resolveSecret } from './settings/resolve-secret.ts';
 import type { SecretStore } from './settings/secrets.ts';
 import { openSettings, type SettingsOrigin } from './settings/settings-origin.ts';
+import { StoreAdmins } from './store-admins.ts';
 import { rehearsalRules, thisComputer } from './this-computer.ts';
 
 export interface BackendOptions {
@@ -175,16 +177,13 @@ export async function createBackend(options: BackendOptions): Promise<Backend> {
   // Stopped before the engine, or its end would be taken for an outage.
   stack.defer(() => connections.stop());
 
-  const engines = new EngineAdmins({
-    connections,
-    engineOf: (id) =>
-      id === THIS_COMPUTER
-        ? (engine?.admin('rehearsal') ?? null)
-        : id === LOCAL_ENGINE
-          ? (engine?.admin('local') ?? null)
-          : null,
-    clock: systemClock,
-  });
+  const storeAdmins = stack.use(new StoreAdmins(() => settings.current.connections, secrets));
+  const engineOf = (id: string): EngineAdmin | null => {
+    if (id === THIS_COMPUTER) return engine?.admin('rehearsal') ?? null;
+    if (id === LOCAL_ENGINE) return engine?.admin('local') ?? null;
+    return storeAdmins.of(id);
+  };
+  const engines = new EngineAdmins({ connections, engineOf, clock: systemClock });
 
   const services: Services = {
     info: {

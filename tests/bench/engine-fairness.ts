@@ -8,7 +8,7 @@
 // is how many service times the light tenant's p99 grows by during the burst: at most 2 for us. The last line is JSON.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { run as runGraphile, makeWorkerUtils } from 'graphile-worker';
+import { Logger, makeWorkerUtils, run as runGraphile } from 'graphile-worker';
 import type { ClaimOrder } from '../../src/contract/job-kinds.ts';
 import { jobKindSchema } from '../../src/contract/job-kinds.ts';
 import { systemClock } from '../../src/main/engine/clock.ts';
@@ -173,13 +173,14 @@ async function ours(schema: string, order: ClaimOrder, onStart: OnStart): Promis
 async function graphile(schema: string, onStart: OnStart): Promise<System> {
   const { host, port, user, password } = db;
   const connectionString = `postgres://${user}:${password}@${host}:${port}/postgres`;
-  const logger = { scope: () => logger, error() {}, warn() {}, info() {}, debug() {} };
-  const utils = await makeWorkerUtils({ connectionString, schema });
+  const logger = new Logger(() => () => undefined);
+  const utils = await makeWorkerUtils({ connectionString, schema, logger });
   await utils.migrate();
   let left = 0;
   const runner = await runGraphile({
     connectionString,
     schema,
+    logger,
     concurrency: WORKERS,
     pollInterval: 2_000,
     noHandleSignals: true,
@@ -203,7 +204,7 @@ async function graphile(schema: string, onStart: OnStart): Promise<System> {
         identifier: 'bench',
         payload: { tenant, number: from + i },
       }));
-      await utils.addJobs(jobs as never);
+      await utils.addJobs(jobs);
     },
     left: () => left,
     [Symbol.asyncDispose]: async () => {

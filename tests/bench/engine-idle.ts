@@ -18,7 +18,7 @@ import { Engine } from '../../src/main/engine/engine.ts';
 import { PostgresStore } from '../../src/main/engine/stores/postgres-store.ts';
 import { SqliteStore } from '../../src/main/engine/stores/sqlite-store.ts';
 import type { Store } from '../../src/main/engine/stores/store.ts';
-import { startPostgres } from '../harness/postgres.ts';
+import { type Postgres, startPostgres } from '../harness/postgres.ts';
 import { tempDir } from '../harness/temp.ts';
 
 const WORKERS = 10;
@@ -48,17 +48,12 @@ else await idle(z.enum(systems).parse(values.system), values.at);
 async function compare(rounds: number): Promise<void> {
   await using db = await startPostgres();
   await using folder = await tempDir('idle');
-  const url = `postgres://${db.user}:${db.password}@${db.host}:${db.port}`;
   const percents: Record<System, number[]> = { sqlite: [], postgres: [], peer: [] };
   for (let round = 0; round < rounds; round++) {
     for (const system of systems) {
-      const name = `idle_${system}_${round}`;
-      if (system !== 'sqlite') {
-        const client = await db.connect();
-        await client.query(`CREATE DATABASE ${name}`);
-        await client.end();
-      }
-      const percent = await measure(system, system === 'sqlite' ? join(folder.path, name) : `${url}/${name}`);
+      const at =
+        system === 'sqlite' ? join(folder.path, `${round}.db`) : await newDatabase(db, system, round);
+      const percent = await measure(system, at);
       percents[system].push(percent);
       process.stderr.write(`round ${round + 1}, ${system}: ${percent.toFixed(2)} % of a core\n`);
     }
@@ -81,6 +76,15 @@ async function compare(rounds: number): Promise<void> {
   );
 }
 
+/** Its URL. */
+async function newDatabase(db: Postgres, system: System, round: number): Promise<string> {
+  const name = `idle_${system}_${round}`;
+  const client = await db.connect();
+  await client.query(`CREATE DATABASE ${name}`);
+  await client.end();
+  return `postgres://${db.user}:${db.password}@${db.host}:${db.port}/${name}`;
+}
+
 async function measure(system: System, at: string): Promise<number> {
   const program = fileURLToPath(import.meta.url);
   const args = [program, '--system', system, '--at', at, '--seconds', String(seconds)];
@@ -88,7 +92,8 @@ async function measure(system: System, at: string): Promise<number> {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const [output] = await Promise.all([text(child.stdout), once(child, 'exit')]);
-  return figure.parse(JSON.parse(output)).percent;
+  // The peer logs each of its jobs before.
+  return figure.parse(JSON.parse(output.trimEnd().split('\n').at(-1) ?? '')).percent;
 }
 
 /** In a process of its own: works off some jobs, then does nothing. */
@@ -105,7 +110,10 @@ async function idle(system: System, at: string): Promise<void> {
 }
 
 async function open(system: 'sqlite' | 'postgres', at: string): Promise<Store> {
-  return system === 'sqlite' ? SqliteStore.open({ file: at }) : PostgresStore.open(at);
+  if (system === 'sqlite') return SqliteStore.open({ file: at });
+  const { hostname, port, username, password, pathname } = new URL(at);
+  const database = pathname.slice(1);
+  return await PostgresStore.open({ host: hostname, port: Number(port), user: username, password, database });
 }
 
 /** Resolves when the jobs are done, with what ends it. */

@@ -1,6 +1,6 @@
 // How many jobs that do nothing are worked off a second on one PostgreSQL, ten at once.
 //
-//   npm run bench:engine-pg -- --jobs 100000 --rounds 3
+//   npm run bench:engine-pg -- --jobs 200000 --rounds 3
 //
 // In turn, round after round, each with tables of its own in one server: our engine (one tenant), our engine in fair order
 // with 1,000 tenants of which one has 90 % of the jobs, Graphile Worker with a local queue of 500 and batched completion (the
@@ -23,7 +23,7 @@ const FAIR_SHARE = 0.8;
 
 const { values } = parseArgs({
   options: {
-    jobs: { type: 'string', default: '100000' },
+    jobs: { type: 'string', default: '200000' },
     rounds: { type: 'string', default: '3' },
     only: { type: 'string', default: '' },
   },
@@ -61,7 +61,9 @@ const contenders = {
 } satisfies Record<string, { contender: Contender; share: number }>;
 type Name = keyof typeof contenders;
 // Object.keys forgets the keys.
-const names = (Object.keys(contenders) as Name[]).filter((name) => values.only === '' || values.only.split(',').includes(name));
+const names = (Object.keys(contenders) as Name[]).filter(
+  (name) => values.only === '' || values.only.split(',').includes(name),
+);
 
 await using db = await startPostgres({ sharedBuffersMb: 128, settings: { fsync: 'on' } });
 const durability = await settingsOf(db, ['server_version', 'fsync', 'synchronous_commit', 'wal_sync_method']);
@@ -73,7 +75,9 @@ for (let round = 0; round < rounds; round++) {
     const { contender, share } = contenders[name];
     const rate = await measure(db, contender, `${name.toLowerCase()}_${round}`, Math.round(jobs * share));
     perSecond[name].push(rate);
-    process.stdout.write(`round ${round + 1}: ${Math.round(rate).toLocaleString('en')} jobs/s  ${contender.name}\n`);
+    process.stdout.write(
+      `round ${round + 1}: ${Math.round(rate).toLocaleString('en')} jobs/s  ${contender.name}\n`,
+    );
     if (name === 'fair') {
       process.stdout.write(
         `         the last of ${Math.ceil(jobs / 10)} jobs of light tenants was the ${lastLight}th of all to start\n`,
@@ -84,11 +88,18 @@ for (let round = 0; round < rounds; round++) {
 }
 
 for (const name of names)
-  process.stdout.write(`median: ${Math.round(median(perSecond[name])).toLocaleString('en')} jobs/s  ${contenders[name].contender.name}\n`);
+  process.stdout.write(
+    `median: ${Math.round(median(perSecond[name])).toLocaleString('en')} jobs/s  ${contenders[name].contender.name}\n`,
+  );
 report('engine-pg-fair', median(perSecond.fair), FAIR_SHARE * median(perSecond.localQueue));
 report('engine-pg', median(perSecond.ours), median(perSecond.localQueue));
 
-async function measure(server: Postgres, contender: Contender, schema: string, count: number): Promise<number> {
+async function measure(
+  server: Postgres,
+  contender: Contender,
+  schema: string,
+  count: number,
+): Promise<number> {
   const backlog = await contender.enqueue(server, schema, count);
   await settle(server);
   const beganMs = performance.now();
@@ -127,6 +138,13 @@ function median(list: readonly number[]): number {
 
 function report(bench: string, oursRate: number, peer: number): void {
   const ratio = oursRate / peer;
-  const line = { bench, ours: Math.round(oursRate), peer: Math.round(peer), ratio: Number(ratio.toFixed(2)), unit: 'jobs/s', holds: ratio >= 1 };
+  const line = {
+    bench,
+    ours: Math.round(oursRate),
+    peer: Math.round(peer),
+    ratio: Number(ratio.toFixed(2)),
+    unit: 'jobs/s',
+    holds: ratio >= 1,
+  };
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }

@@ -1,4 +1,5 @@
 // What a program's jobs leave behind when those who look after them are killed: nothing.
+import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -74,6 +75,8 @@ describe('a thread that is ended from outside while it runs a program', () => {
       argv: [`${mark.name}=${mark.value}`, '/bin/sh', '-c', 'sleep 1000 & sleep 1000; :'],
       stdout: true,
     });
+    // It says the program's number as soon as it looks after it.
+    await once(worker.stdout, 'data');
     await until(() => mark.pids().length >= 3, 'the program did not start');
     await worker.terminate();
     await until(

@@ -1,4 +1,4 @@
-// A process that runs an engine whose jobs are programs, and says which are done: for tests that kill it.
+// A process that runs an engine whose jobs are programs, which write down what they did: for tests that kill it.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { join } from 'node:path';
 import { SqliteStore } from '../../src/main/engine/stores/sqlite-store.ts';
@@ -10,8 +10,12 @@ await using it = anEngine(SqliteStore.open({ file: join(folder, 'engine.db') }),
   work: {
     handler: {
       type: 'command',
-      // Some of what it starts does not hear SIGTERM.
-      command: ['/bin/sh', '-c', '(trap "" TERM; sleep 0.3) & sleep 0.1; wait'],
+      // Some of what it starts does not hear SIGTERM. What it writes, it writes at once.
+      command: [
+        '/bin/sh',
+        '-c',
+        '(trap "" TERM; sleep 0.3) & sleep 0.1; wait; printf "%s\\n" "$(cat)" >> done.txt',
+      ],
       env: { [name]: value },
     },
   },
@@ -20,11 +24,4 @@ const stop = new AbortController();
 process.once('SIGTERM', () => stop.abort());
 await it.engine.start();
 process.stdout.write('started\n');
-let told = 0;
-while (!stop.signal.aborted) {
-  await sleep(10);
-  for (; told < it.attempts.length; told++) {
-    const { claim, failure } = it.attempts[told] ?? {};
-    process.stdout.write(`${failure === null ? 'done' : 'failed'} ${claim?.id ?? 0}\n`);
-  }
-}
+while (!stop.signal.aborted) await sleep(10);

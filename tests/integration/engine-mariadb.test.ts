@@ -251,9 +251,13 @@ describe('a database that is not the store of this version', () => {
       });
   });
 
-  it('lets those who look change nothing', async () => {
+  it('lets those who look change nothing, and asks for no more than SELECT', async () => {
     await using store = await openStore(db);
     await put(store, [job('a')]);
+    await rowsOf(db, "CREATE USER reader@'127.0.0.1' IDENTIFIED BY 'look'");
+    await rowsOf(db, "GRANT SELECT ON jobs.* TO reader@'127.0.0.1'");
+    await using granted = await openStore(db, { access: 'look', user: 'reader', password: 'look' });
+    expect((await granted.depths(1)).tenants).toHaveLength(1);
     await using looking = await openStore(db, { access: 'look' });
     expect((await looking.depths(1)).tenants).toHaveLength(1);
     expect(await looking.ready({ after: null, limit: 9, eligible: ANY })).toHaveLength(1);

@@ -1,4 +1,4 @@
-// The incidents on real parts, five times faster than in the window: as the incident was shows the trouble, the cure
+// The incidents on real parts, some times faster than in the window: as the incident was shows the trouble, the cure
 // ends it, and nothing is left behind.
 import { readdir, readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
@@ -8,20 +8,22 @@ import { systemClock } from '../../src/main/engine/clock.ts';
 import { Rehearsal } from '../../src/main/engine/rehearsal.ts';
 import { asItWas, cured } from '../../src/main/engine/rehearsals/incident-play.ts';
 import { incidents } from '../../src/main/engine/rehearsals/index.ts';
-import { MemoryStore } from '../../src/main/engine/stores/memory-store.ts';
+import { SqliteStore } from '../../src/main/engine/stores/sqlite-store.ts';
 import type { Attempt } from '../../src/main/engine/workers/attempt.ts';
 import { createHandler } from '../../src/main/engine/workers/handlers/create-handler.ts';
 import { Executors } from '../../src/main/engine/workers/handlers/executors.ts';
 import { tempDir } from '../harness/temp.ts';
 import { until } from '../harness/until.ts';
 
-const PACE = 0.2;
+/** Of durations; the third is looked at by what looks at processes once a second. */
+const PACES: Record<Incident, number> = { 1: 0.2, 2: 0.2, 3: 0.5, 4: 0.2 };
 const signal = new AbortController().signal;
 
 async function play(incident: Incident, how: 'as it was' | 'cured') {
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(await tempDir('rehearsal'));
   const executors = stack.use(new Executors(systemClock, 1));
+  const pace = PACES[incident];
   const attempts: Attempt[] = [];
   const notes: string[] = [];
   const problems: Error[] = [];
@@ -31,8 +33,8 @@ async function play(incident: Incident, how: 'as it was' | 'cured') {
     random: seededRandom(1),
     memory: () => ({ rssBytes: 0, limitBytes: 1 }),
     folder: folder.path,
-    pace: PACE,
-    openStore: () => new MemoryStore(),
+    pace,
+    openStore: (file) => SqliteStore.open({ file, fresh: true }),
     handler: (kind) =>
       createHandler(kind, {
         folder: folder.path,
@@ -50,6 +52,7 @@ async function play(incident: Incident, how: 'as it was' | 'cured') {
   await rehearsal.start(incident, switches);
   const owned = stack.move();
   return {
+    pace,
     rehearsal,
     folder: folder.path,
     attempts,
@@ -61,7 +64,7 @@ async function play(incident: Incident, how: 'as it was' | 'cured') {
     lagMs: async () => {
       const { tenants, atMs } = await rehearsal.sample();
       const ages = tenants.map(({ oldestReady }) => (oldestReady ? atMs - oldestReady.readyAtMs : 0));
-      return Math.max(...ages) / PACE;
+      return Math.max(...ages) / pace;
     },
     async [Symbol.asyncDispose]() {
       await owned.disposeAsync();
@@ -82,7 +85,7 @@ async function processesWith(text: string): Promise<string[]> {
 describe('the rehearsal of incident 2', () => {
   it('lets every queue wait behind a slow consumer when answers are whole, and none when they are streamed', async () => {
     await using run = await play(2, 'as it was');
-    const slowestMs = () => Math.max(0, ...run.attempts.map(({ runMs }) => runMs / PACE));
+    const slowestMs = () => Math.max(0, ...run.attempts.map(({ runMs }) => runMs / run.pace));
     await until(() => slowestMs() > 3_000, 'no pop was held up by the slow consumer');
     await until(async () => (await run.lagMs()) > 6_000, 'no queue came to lag');
     expect(run.attempts.every(({ failure }) => failure === null)).toBe(true);
@@ -92,7 +95,7 @@ describe('the rehearsal of incident 2', () => {
       () => run.notes.some((note) => note.includes('has its 16 MB')),
       'the slow consumer never ended',
     );
-    await until(async () => (await run.lagMs()) < 2_000, 'the lag did not go');
+    await until(async () => (await run.lagMs()) < 2_000, 'the lag did not go', 30_000);
     run.attempts.length = 0;
     await run.rehearsal.act();
     await until(
@@ -112,7 +115,7 @@ describe('the rehearsal of incident 3', () => {
       'nothing grew',
     );
     for (let i = 0; i < 3; i++) await run.rehearsal.act();
-    await until(async () => (await run.lagMs()) > 5_000, 'the documents went on in spite of it');
+    await until(async () => (await run.lagMs()) > 4_000, 'the documents went on in spite of it');
     const { engines } = await run.view();
     const held = engines.flatMap(({ report }) => report.workers.filter(({ job }) => job !== null));
     expect(held).toHaveLength(4);

@@ -22,6 +22,7 @@ import {
   type ToEngine,
 } from './engine-messages.ts';
 import { engineAdminOver } from './engine-host-admin.ts';
+import { EngineRequests } from './engine-host-requests.ts';
 import { asItWas } from './rehearsals/incident-play.ts';
 import { describeRehearsal, incidents } from './rehearsals/index.ts';
 
@@ -36,11 +37,9 @@ type State =
   | { kind: 'starting' | 'running'; worker: Worker; sinceMs: number }
   | { kind: 'waiting'; error: WireError; takeBack: () => void };
 
-type Waiting = { resolve(message: FromEngine): void; reject(error: Error): void };
-
 /** A request without its number. */
 type WithoutNumber<T> = T extends { request: number } ? Omit<T, 'request'> : never;
-export type Question = WithoutNumber<ToEngine>;
+type Question = WithoutNumber<ToEngine>;
 
 export interface EngineHostOptions {
   /** The rehearsal's jobs lie in its folder `rehearsal`, which is emptied at each start; the local ones in `engine.db`. */
@@ -59,8 +58,7 @@ export class EngineHost implements AsyncDisposable {
   #rehearsal: Rehearsal;
   #localProblem: WireError | null = null;
   #failures = 0;
-  #requests = 0;
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #requests = new EngineRequests();
   readonly #onLines = { rehearsal: new Set<LinesListener>(), local: new Set<LinesListener>() };
   readonly #onRehearsal = new Set<(rehearsal: Rehearsal) => void>();
   readonly #onLocalProblem = new Set<(problem: WireError | null) => void>();
@@ -102,7 +100,7 @@ export class EngineHost implements AsyncDisposable {
   async #end(state: Exclude<State, { kind: 'stopped' }>): Promise<void> {
     this.#state = { kind: 'stopped' };
     this.#started.resolve(undefined);
-    this.#refuseAll(new HeadwayError('cancelled', 'The local engine was stopped.'));
+    this.#requests.refuseAll(new HeadwayError('cancelled', 'The local engine was stopped.'));
     if (state.kind === 'waiting') {
       state.takeBack();
       return;
@@ -145,66 +143,41 @@ export class EngineHost implements AsyncDisposable {
 
   /** Holds from now on, also over a restart of the thread. Rejects with `bad-request` for what the incident lacks. */
   async setRehearsal(change: RehearsalChange): Promise<Rehearsal> {
-    await this.ask({ t: 'rehearse', change });
+    await this.#ask({ t: 'rehearse', change });
     return this.#rehearsal;
   }
 
   /** Makes the incident happen now. */
   async act(): Promise<void> {
-    await this.ask({ t: 'act' });
+    await this.#ask({ t: 'act' });
   }
 
   /** What the local engine works on from now on, also over a restart of the thread. */
   async configure(local: LocalSettings): Promise<void> {
     this.#local = local;
     if (this.#state.kind === 'starting' || this.#state.kind === 'running')
-      await this.ask({ t: 'settings', local });
+      await this.#ask({ t: 'settings', local });
   }
 
   /** One moment of an engine. Rejects with `unreachable`, and why, while it is down. */
   async sample(engine: EngineName, signal: AbortSignal): Promise<EngineReading> {
-    const answer = await this.ask({ t: 'sample', engine }, signal);
+    const answer = await this.#ask({ t: 'sample', engine }, signal);
     if (answer.t !== 'sample') throw new Error(`the engine answered ${answer.t} to a sample`);
     return answer.reading;
   }
 
   /** What a person may see and do with an engine's jobs; calls reject like `sample`. */
   admin(engine: EngineName): EngineAdmin {
-    return engineAdminOver((call, signal) => this.ask({ t: 'admin', engine, call }, signal));
+    return engineAdminOver((call, signal) => this.#ask({ t: 'admin', engine, call }, signal));
   }
 
-  ask(question: Question, signal?: AbortSignal): Promise<FromEngine> {
+  #ask(question: Question, signal?: AbortSignal): Promise<FromEngine> {
     const state = this.#state;
     if (state.kind === 'stopped' || state.kind === 'waiting') return Promise.reject(this.#downError(state));
-    if (signal?.aborted) return Promise.reject(cancelled());
-    const request = this.#requests++;
-    return new Promise((resolve, reject) => {
-      const onAbort = (): void => this.#settle(request, (waiting) => waiting.reject(cancelled()));
-      signal?.addEventListener('abort', onAbort, { once: true });
-      const forget = (): void => signal?.removeEventListener('abort', onAbort);
-      this.#waiting.set(request, {
-        resolve: (message) => {
-          forget();
-          resolve(message);
-        },
-        reject: (error) => {
-          forget();
-          reject(error);
-        },
-      });
-      state.worker.postMessage({ ...question, request } satisfies ToEngine);
-    });
-  }
-
-  #settle(request: number, how: (waiting: Waiting) => void): void {
-    const waiting = this.#waiting.get(request);
-    this.#waiting.delete(request);
-    if (waiting) how(waiting);
-  }
-
-  #refuseAll(error: Error): void {
-    for (const request of [...this.#waiting.keys()])
-      this.#settle(request, (waiting) => waiting.reject(error));
+    return this.#requests.ask(
+      (request) => state.worker.postMessage({ ...question, request } satisfies ToEngine),
+      signal,
+    );
   }
 
   #spawn(): void {
@@ -259,7 +232,7 @@ export class EngineHost implements AsyncDisposable {
       case 'done':
       case 'sample':
       case 'answer':
-        this.#settle(message.request, (waiting) => waiting.resolve(message));
+        this.#requests.answered(message.request, message);
         break;
       case 'secret?':
         void this.#giveSecret(worker, message);
@@ -267,7 +240,7 @@ export class EngineHost implements AsyncDisposable {
       case 'failed': {
         const { code, message: text, ...options } = message.error;
         const error = new HeadwayError(code, text, { retryable: options.retryable });
-        if (message.request !== null) this.#settle(message.request, (waiting) => waiting.reject(error));
+        if (message.request !== null) this.#requests.refused(message.request, error);
         break;
       }
     }
@@ -294,7 +267,7 @@ export class EngineHost implements AsyncDisposable {
     this.#state = { kind: 'waiting', error: why, takeBack };
     const error = this.#downError(this.#state);
     this.#started.resolve(undefined);
-    this.#refuseAll(error);
+    this.#requests.refuseAll(error);
   }
 
   #downError(state: Extract<State, { kind: 'stopped' | 'waiting' }>): HeadwayError {
@@ -320,6 +293,3 @@ function follow<T>(
   listeners.add(listener);
   signal.addEventListener('abort', () => listeners.delete(listener), { once: true });
 }
-
-const cancelled = (): HeadwayError =>
-  new HeadwayError('cancelled', 'The request to the local engine was cancelled.');

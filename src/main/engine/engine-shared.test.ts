@@ -318,3 +318,75 @@ describe('a store that fails for a while', () => {
     expect(await store.owners()).toEqual([]);
   });
 });
+
+describe('a store that takes its time', () => {
+  /** Each exchange is done at once, and answered 50 ms later. */
+  function slow() {
+    const clock = new VirtualClock();
+    const memory = new MemoryStore(() => clock.now());
+    const store = storeWith(memory, {
+      exchange: async (request) => {
+        const answer = await memory.exchange(request);
+        await sleep(clock, 50, new AbortController().signal);
+        return answer;
+      },
+    });
+    return { ...engineFixture({ store, clock }), memory };
+  }
+
+  it('may bring claims after a hold was asked for; those are not started', async () => {
+    const { engine, clock, store, attempts } = slow();
+    await engine.enqueue(jobs('a', 4));
+    await engine.start();
+    await clock.advance(10);
+    let isHeld = false;
+    const hold = engine
+      .hold({ tenantId: 'a', kind: null, mode: 'pause', by: 'anna', reason: '', sinceMs: 0 })
+      .then(() => (isHeld = true));
+    await clock.advance(10);
+    expect(isHeld).toBe(false);
+    await clock.advance(60);
+    await hold;
+    const started = (await engine.snapshot(0)).busy;
+    await clock.advance(1_000);
+    // What began before it was held has finished, and nothing else has begun.
+    expect(attempts).toHaveLength(started);
+    expect(await depthOf(store, 'a')).toMatchObject({ ready: { value: 4 - started }, running: { value: 0 } });
+    await engine.stop(0);
+  });
+
+  it('may bring claims after the engine was told to stop; those are given back', async () => {
+    const { engine, clock, store, attempts } = slow();
+    await engine.enqueue(jobs('a', 4));
+    await engine.start();
+    await clock.advance(10);
+    const stopped = engine.stop(30_000);
+    await clock.advance(1_000);
+    await stopped;
+    expect(attempts).toEqual([]);
+    expect(await depthOf(store, 'a')).toMatchObject({
+      ready: { value: 4 },
+      running: { value: 0 },
+      attemptsTotal: 0,
+    });
+    expect(clock.pending).toBe(0);
+  });
+
+  it('and fails when it is asked who has work, is asked again', async () => {
+    const clock = new VirtualClock();
+    const memory = new MemoryStore(() => clock.now());
+    let questions = 0;
+    const store = storeWith(memory, {
+      ready: (request) => {
+        questions += 1;
+        return questions === 1 ? Promise.reject(new Error('busy')) : memory.ready(request);
+      },
+    });
+    await memory.enqueue(jobs('a', 2), clock.now());
+    const { engine, attempts } = engineFixture({ store, clock });
+    await engine.start();
+    await clock.advance(5_000);
+    expect(attempts).toHaveLength(2);
+    await engine.stop(0);
+  });
+});

@@ -128,7 +128,8 @@ export class Engine {
       random,
       health,
       doing: 'taking up its work',
-      again: () => void this.#join(),
+      // Somebody else may have taken its name meanwhile.
+      again: () => void this.#join().catch((error: unknown) => onProblem(error as Error)),
     });
     this.#enqueuer = new Enqueuer({ store: (jobs) => this.#store(jobs) }, kinds);
   }

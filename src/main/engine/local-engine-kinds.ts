@@ -77,7 +77,7 @@ export class LocalEngineKinds implements AsyncDisposable {
     const made: Made = {
       text,
       handler,
-      problem: this.#parts.checkHandler(declared),
+      problem: this.#parts.checkHandler(declared).catch((error: unknown) => String(error)),
       running: 0,
       isRetired: false,
       kind: { policy, handler: this.#counted(handler, () => made) },

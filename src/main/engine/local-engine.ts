@@ -42,6 +42,7 @@ export class LocalEngine {
   #working: Working | null = null;
   #refused: HeadwayError | null = null;
   #triedAtMs = 0;
+  /** The problem last told; undefined when all was well, as at first. */
   #told: string | undefined;
   #isStopped = false;
   /** Opening, changing and stopping follow one another. */
@@ -60,13 +61,13 @@ export class LocalEngine {
 
   /** Holds for the next jobs; what runs goes on as it began. */
   configure(settings: EngineSettings): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#inTurn(() => {
       this.#settings = settings;
       if (!this.#working) return;
       const { engine, bulks } = this.#working;
       engine.setKinds([...this.#kinds.apply(settings.kinds), bulks.kind]);
       engine.configure(settings);
-      this.#tell(await this.#kinds.problems());
+      void this.#tellOfKinds();
     });
   }
 
@@ -127,22 +128,26 @@ export class LocalEngine {
       const admin = new LocalEngineAdmin({ engine, store, bulks, redactOf });
       this.#working = { engine, store, admin, bulks };
       this.#refused = null;
-      this.#tell(await this.#kinds.problems());
+      void this.#tellOfKinds();
     } catch (error) {
       this.#refused = refusal(error);
-      this.#tell([]);
+      this.#tell(this.#refused);
       throw this.#refused;
     }
   }
 
-  #tell(problems: string[]): void {
-    const problem =
-      this.#refused?.toWire() ??
-      (problems.length === 0 ? null : new HeadwayError('settings-invalid', problems.join(' ')).toWire());
-    const text = JSON.stringify(problem);
-    if (text === this.#told) return;
-    this.#told = text;
-    this.#parts.onState(problem);
+  /** Behind the work, for a module is loaded to see whether it loads. */
+  async #tellOfKinds(): Promise<void> {
+    const settings = this.#settings;
+    const problems = await this.#kinds.problems();
+    if (settings !== this.#settings || this.#refused !== null || this.#isStopped) return;
+    this.#tell(problems.length === 0 ? null : new HeadwayError('settings-invalid', problems.join('; ')));
+  }
+
+  #tell(problem: HeadwayError | null): void {
+    if (problem?.message === this.#told) return;
+    this.#told = problem?.message;
+    this.#parts.onState(problem?.toWire() ?? null);
   }
 
   #inTurn<T>(work: () => T | Promise<T>): Promise<T> {

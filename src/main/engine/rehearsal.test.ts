@@ -130,4 +130,13 @@ describe('the rehearsal of incident 1', () => {
     );
     expect(await run.rehearsal.sample()).toMatchObject({ workers: 2, order: 'fair' });
   });
+
+  it('says why an incident cannot begin, and plays another one when asked', async () => {
+    await using run = await play(1, { order: 'fair', workers: '2' });
+    // It needs a handler that this stage does not have.
+    await expect(run.rehearsal.change({ incident: 4 })).rejects.toThrow('no handler but its own');
+    await expect(run.rehearsal.sample()).rejects.toThrow('no handler but its own');
+    expect(await run.rehearsal.change({ incident: 1 })).toMatchObject({ incident: 1 });
+    expect(await run.rehearsal.sample()).toMatchObject({ workers: 2, order: 'first-come' });
+  });
 });

@@ -80,19 +80,19 @@ export class Rehearsal {
     return this.#inTurn(() => this.#end());
   }
 
-  /** Rejects with `bad-request` for a switch or a value that the incident does not have. */
+  /** Rejects with `bad-request` for a switch or a value that the incident does not have; all stays as it was then. */
   change({ incident, switches = {} }: RehearsalChange): Promise<RehearsalState> {
     return this.#inTurn(async () => {
-      const before = this.#now();
-      const isOther = incident !== undefined && incident !== before.play.incident;
-      const play = isOther ? incidents[incident] : before.play;
-      const after = { ...(isOther ? asItWas(play) : before.switches), ...checked(play, switches) };
-      if (isOther) {
+      const playing = this.#playing;
+      const before = playing?.play.incident ?? this.#failed?.incident;
+      if (playing && (incident ?? before) === before) {
+        this.#switch(playing, { ...playing.switches, ...checked(playing.play, switches) });
+      } else {
+        const play = incidents[incident ?? before ?? 1];
+        checked(play, switches);
         await this.#end();
         this.#parts.onNote(`rehearsal: incident ${play.incident}, ${play.title}`);
-        await this.#begin(play.incident, after);
-      } else {
-        this.#switch(before, after);
+        await this.#begin(play.incident, switches);
       }
       return this.#tell();
     });

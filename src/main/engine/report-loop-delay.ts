@@ -3,7 +3,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { EngineReport } from '../../contract/engine-report.ts';
 
 /** Finer would wake an idle engine more often. */
-const RESOLUTION_MS = 20;
+const RESOLUTION_MS = 50;
 const NANOSECONDS = 1e6;
 
 export class LoopDelay implements Disposable {

@@ -22,14 +22,14 @@ export interface Backlog {
 
 /** Resolves at the last of so many runs. */
 export function countdown(jobs: number): { run: () => void; over: Promise<void> } {
-  const { promise, resolve } = Promise.withResolvers<void>();
   let left = jobs;
-  return {
-    run: () => {
+  let run = (): void => undefined;
+  const over = new Promise<void>((resolve) => {
+    run = () => {
       if (--left === 0) resolve();
-    },
-    over: promise,
-  };
+    };
+  });
+  return { run, over };
 }
 
 /** The first column of the first row, as a number. */

@@ -28,7 +28,15 @@ export function graphile(name: string, worker: Partial<GraphileConfig.WorkerOpti
             pgPool,
             noHandleSignals: true,
             taskList: { log: () => run() },
-            preset: { worker: { schema, concurrentJobs: WORKERS, maxPoolSize: WORKERS + 1, logger: silent, ...worker } },
+            preset: {
+              worker: {
+                schema,
+                concurrentJobs: WORKERS,
+                maxPoolSize: WORKERS + 1,
+                logger: silent,
+                ...worker,
+              },
+            },
           });
           await over;
         },

@@ -66,7 +66,10 @@ export function ours(
           await engine.stop(5_000);
           const { tenants } = await store.depths(0);
           await store[Symbol.asyncDispose]();
-          return tenants.reduce((sum, { ready, running, dead }) => sum + ready.value + running.value + dead.value, 0);
+          return tenants.reduce(
+            (sum, { ready, running, dead }) => sum + ready.value + running.value + dead.value,
+            0,
+          );
         },
       };
     },

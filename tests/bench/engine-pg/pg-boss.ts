@@ -8,18 +8,32 @@ export function pgBoss(name: string, batchSize: number): Contender {
   return {
     name,
     async enqueue(db, schema, jobs) {
-      const boss = new PgBoss({ connectionString: urlOf(db), schema, max: WORKERS + 1, supervise: false, schedule: false });
+      const boss = new PgBoss({
+        connectionString: urlOf(db),
+        schema,
+        max: WORKERS + 1,
+        supervise: false,
+        schedule: false,
+      });
       boss.on('error', (error) => process.stderr.write(`${String(error)}\n`));
       await boss.start();
       await boss.createQueue(QUEUE);
       for (let from = 0; from < jobs; from += ENQUEUED_AT_ONCE) {
         const length = Math.min(ENQUEUED_AT_ONCE, jobs - from);
-        await boss.insert(QUEUE, Array.from({ length }, (_, i) => ({ data: { id: from + i } })));
+        await boss.insert(
+          QUEUE,
+          Array.from({ length }, (_, i) => ({ data: { id: from + i } })),
+        );
       }
       const { run, over } = countdown(jobs);
       return {
         async work() {
-          const options = { batchSize, burstWhenBatchFull: true, localConcurrency: WORKERS, pollingIntervalSeconds: 0.5 };
+          const options = {
+            batchSize,
+            burstWhenBatchFull: true,
+            localConcurrency: WORKERS,
+            pollingIntervalSeconds: 0.5,
+          };
           await boss.work(QUEUE, options, (batch) => {
             for (const _ of batch) run();
             return Promise.resolve();

@@ -7,48 +7,16 @@ import type {
   EngineReport,
   EngineView,
   Hold,
-  KindReport,
   RecentAttempt,
-  WorkerReport,
 } from '../../../src/contract/engine-report.ts';
 import type { HandlerInput, MethodOutput } from '../../../src/contract/api.ts';
 import { HeadwayError } from '../../../src/contract/errors.ts';
+import { kindPlay, kinds, runMs, workerPlay } from './engine-report-play.ts';
+import type { Running } from './engine-report-play.ts';
 import { StoredPlay } from './engine-stored-play.ts';
 
 const MB = 1_048_576;
 const WORKERS = 10;
-/** The cascade of incident 4: each waits for the one before. */
-const kinds = ['sync', 'normalise', 'extract', 'embed', 'insight'] as const;
-type Kind = (typeof kinds)[number];
-const runMs: Record<Kind, number> = {
-  sync: 9_000,
-  normalise: 2_500,
-  extract: 800,
-  embed: 4_200,
-  insight: 6_000,
-};
-const runsIn: Record<Kind, WorkerReport['runsIn']> = {
-  sync: 'process',
-  normalise: 'thread',
-  extract: 'thread',
-  embed: 'http',
-  insight: 'http',
-};
-const notes: Partial<Record<Kind, string>> = { sync: 'page 4 of 12', extract: 'invoice-2291.pdf' };
-const percentiles = (p50Ms: number, count: number) =>
-  count < 20
-    ? { count, p50Ms: null, p95Ms: null, p99Ms: null, maxMs: count === 0 ? null : p50Ms * 3 }
-    : { count, p50Ms, p95Ms: p50Ms * 2.6, p99Ms: p50Ms * 5.1, maxMs: p50Ms * 9 };
-
-interface Running {
-  id: number;
-  kind: Kind;
-  tenantId: string;
-  attempt: number;
-  startedAtMs: number;
-  endsAtMs: number;
-}
-
 export class EnginePlay {
   readonly #place: EngineView['place'];
   readonly #random: () => number;
@@ -288,13 +256,20 @@ export class EnginePlay {
       state: 'working',
       order: 'fair',
       workersWanted: WORKERS,
-      workers: this.#workers.map((job, id) => this.#worker(job, id, nowMs)),
+      workers: this.#workers.map((job, id) => workerPlay(job, id, nowMs, this.#served[id] ?? 0)),
       restarts: 3,
       buffered: this.#place === 'local' ? 12 : 48,
       finishedPerS: 2.4 + wave,
       finishedTotal: this.#finished,
       failedTotal: 1_421,
-      kinds: kinds.map((kind) => this.#kind(kind, nowMs)),
+      kinds: kinds.map((kind) =>
+        kindPlay(kind, nowMs, {
+          running: this.#workers.filter((job) => job?.kind === kind).length,
+          hold: this.#holds.find((known) => known.kind === kind),
+          breakerOpen: this.#breaker.state === 'open',
+          throttle: { limit: this.#limit, minimum: 5, maximum: 25, history: [...this.#throttle] },
+        }),
+      ),
       breakers: [this.#breaker],
       memory: {
         rssBytes: Math.round((280 + wave * 130) * MB),
@@ -304,67 +279,6 @@ export class EnginePlay {
       loopDelay: { p50Ms: 1.1, p99Ms: 6.4, maxMs: 18 },
       pool: this.#place === 'local' ? null : { used: 4, size: 10, waiting: 0 },
       balance: 0.97,
-    };
-  }
-
-  #worker(job: Running | null, id: number, nowMs: number): WorkerReport {
-    const recycling = job === null && id === 7;
-    const share = job === null ? 0 : Math.max(0, nowMs - job.startedAtMs) / (job.endsAtMs - job.startedAtMs);
-    const where = job === null ? null : runsIn[job.kind];
-    return {
-      id,
-      state: recycling ? 'recycling' : job === null ? 'idle' : 'busy',
-      runsIn: where,
-      job:
-        job === null
-          ? null
-          : {
-              id: job.id,
-              kind: job.kind,
-              tenantId: job.tenantId,
-              attempt: job.attempt,
-              startedAtMs: job.startedAtMs,
-              progress: job.kind === 'extract' || job.kind === 'sync' ? Math.min(1, share) : null,
-              note: notes[job.kind] ?? null,
-              pid: where === 'process' ? 20_000 + id : null,
-            },
-      memoryBytes:
-        where === 'http' ? null : Math.round((44 + id * 9 + (job?.kind === 'sync' ? share * 380 : 0)) * MB),
-      memoryLimitBytes: where === 'http' ? null : 512 * MB,
-      loopDelayMs: where === 'thread' ? 1.2 + id / 3 : null,
-      restarts: id === 7 ? 2 : id === 3 ? 1 : 0,
-      jobs: (this.#served[id] ?? 0) + 1_200,
-      errors: 90 + id,
-    };
-  }
-
-  #kind(kind: Kind, nowMs: number): KindReport {
-    const running = this.#workers.filter((job) => job?.kind === kind).length;
-    const hold = this.#holds.find((known) => known.kind === kind);
-    const open = kind === 'embed' && this.#breaker.state === 'open';
-    const count = kind === 'insight' ? 14 : 640;
-    return {
-      kind,
-      running,
-      limit: kind === 'embed' ? (open ? 0 : this.#limit) : kind === 'sync' ? 12 : null,
-      heldBy:
-        hold !== undefined
-          ? `${hold.mode === 'pause' ? 'paused' : 'drained'} by ${hold.by}`
-          : open
-            ? 'breaker model-api is open'
-            : null,
-      finishedPerMinute: hold !== undefined ? 0 : 60_000 / runMs[kind],
-      failedPerMinute: kind === 'sync' ? 1.2 : 0.2,
-      failureRatio: kind === 'sync' ? 0.17 : kind === 'insight' ? null : 0.021,
-      wait: percentiles(kind === 'embed' ? 8_200 : 310, count),
-      run: percentiles(runMs[kind], count),
-      errors: kind === 'sync' ? { timeout: 31, transient: 12 } : { 'rate-limit': 4 },
-      breaker: kind === 'embed' || kind === 'insight' ? 'model-api' : null,
-      throttle:
-        kind === 'embed'
-          ? { limit: this.#limit, minimum: 5, maximum: 25, history: [...this.#throttle] }
-          : null,
-      rate: kind === 'insight' ? { starts: 60, perSeconds: 60, nextStartAtMs: nowMs + 800 } : null,
     };
   }
 

@@ -2,6 +2,7 @@
 // it hang, some make it hang and grow, some make it end without a word. A real process, in a file of its own.
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { HeadwayError } from '../../../contract/errors.ts';
 
 /** What a document does to the script. */
 export type DocumentDoes = 'count' | 'hang' | 'grow' | 'nothing';
@@ -18,18 +19,23 @@ interface Times {
 
 /**
  * Writes the script into `folder`; answers the command that runs it. On Windows it is a Node script, elsewhere one for
- * the shell, which needs a tenth of the time and memory to start.
+ * the shell, which needs a tenth of the time and memory to start. Throws `command-failed` where neither can be run.
  */
 export function writeDocumentScript(
   folder: string,
   times: Times,
-  platform: NodeJS.Platform = process.platform,
+  { platform, execPath }: Pick<NodeJS.Process, 'platform' | 'execPath'> = process,
 ): { command: [string, ...string[]]; env: Record<string, string> } {
   if (platform === 'win32') {
+    // The installed application cannot be told to be Node (electron-builder.yml, runAsNode): it would start itself.
+    if (!/\b(node|electron)\.exe$/i.test(execPath))
+      throw new HeadwayError(
+        'command-failed',
+        'On Windows the installed application cannot play this incident, for it has no script to run. Choose another one, or start Headway from its source.',
+      );
     const file = join(folder, 'count-pages.mjs');
     writeFileSync(file, nodeScript(times));
-    // Under Electron the executable is the application itself, unless it is told to be Node.
-    return { command: [process.execPath, file], env: { ELECTRON_RUN_AS_NODE: '1' } };
+    return { command: [execPath, file], env: { ELECTRON_RUN_AS_NODE: '1' } };
   }
   const file = join(folder, 'count-pages.sh');
   writeFileSync(file, shellScript(times));

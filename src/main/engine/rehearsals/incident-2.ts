@@ -16,7 +16,7 @@ const POP = 'pop';
 const POP_MS = 200;
 const POP_BYTES = 8 * 1024;
 /** One worker takes 5 batches a second, two take 10. */
-const PUSHED_PER_S = 7;
+const PUSHED_PER_S = 6;
 /** Producers wait while so many batches wait. */
 const LONGEST_BACKLOG = 400;
 /** More than the sockets of any system hold, so that it is the consumer who is waited for. */
@@ -107,13 +107,18 @@ class SlowConsumer implements Performance {
   }
 
   static async open(stage: Stage, switches: Switches): Promise<Performance> {
-    const server = await QueueServer.open({
-      clock: stage.clock,
-      popMs: POP_MS * stage.pace,
-      popBytes: POP_BYTES,
-      answers: answersOf(switches),
-    });
-    return new SlowConsumer(stage, server);
+    await using undo = new AsyncDisposableStack();
+    const server = undo.use(
+      await QueueServer.open({
+        clock: stage.clock,
+        popMs: POP_MS * stage.pace,
+        popBytes: POP_BYTES,
+        answers: answersOf(switches),
+      }),
+    );
+    const performance = new SlowConsumer(stage, server);
+    undo.move();
+    return performance;
   }
 
   kinds(): EngineKind[] {

@@ -12,15 +12,15 @@ const SPEED = 100;
 const COUNT = 'count-pages';
 const WORKERS = 4;
 /** An ordinary document: under two minutes in the incident. */
-const COUNT_MS = 1_000;
+const COUNT_MS = 2_000;
 /** Keeps the four workers a quarter busy. */
-const DOCUMENTS_PER_S = 1;
+const DOCUMENTS_PER_S = 0.5;
 /** Nothing more is sent while so many documents wait. */
-const LONGEST_BACKLOG = 200;
+const LONGEST_BACKLOG = 100;
 const FIRST_AFTER_MS = 4_000;
 const EVERY_MS = 15_000;
-/** Of growth: 120 MB after half a minute. */
-const STEP_MS = 500;
+/** Of growth: over the limit before the script's time is up. */
+const STEP_MS = 400;
 
 /** The incident's remedy: job 30 min, script 15 min, probe 13 min; alerts at 20 min. */
 const MINUTE_S = 60 / SPEED;
@@ -86,7 +86,7 @@ export const incident3: IncidentPlay = {
     stageP95: { enabled: false },
   },
   tuning: () => ({ workers: WORKERS, order: 'fair', tenants: {} }),
-  perform: (stage) => Promise.resolve(new HangingScript(stage)),
+  perform: (stage) => new Promise((resolve) => resolve(new HangingScript(stage))),
 };
 
 /** A document as it is enqueued. */

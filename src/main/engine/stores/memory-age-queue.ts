@@ -1,6 +1,6 @@
 // Jobs by when they became or become ready, then by id.
 //
-// They come nearly always in that order, so a queue that is appended to does; the few that do not go to a heap beside it.
+// They come nearly always in that order, so a chain that is appended to does; the few that do not go to a heap beside it.
 // Each job knows its place, so that it can leave from the middle.
 import type { MemoryJob } from './memory-job.ts';
 
@@ -8,25 +8,24 @@ export const isOlder = (a: MemoryJob, b: MemoryJob): boolean =>
   a.readyAtMs < b.readyAtMs || (a.readyAtMs === b.readyAtMs && a.id < b.id);
 
 export class AgeQueue {
-  /** Oldest first; null where one left from the middle. A job's place is its index and `#dropped`. */
-  #queue: (MemoryJob | null)[] = [];
-  #first = 0;
-  #dropped = 0;
-  #gaps = 0;
+  #first: MemoryJob | null = null;
+  #last: MemoryJob | null = null;
   /** Those that came out of order: a binary heap, a job's place is its index. */
   readonly #heap: MemoryJob[] = [];
 
   get isEmpty(): boolean {
-    return this.#first === this.#queue.length && this.#heap.length === 0;
+    return this.#first === null && this.#heap.length === 0;
   }
 
   push(job: MemoryJob): void {
-    const last = this.#queue.at(-1);
-    // A gap at the end does not say what stood there; the heap is never wrong.
-    if (this.#first === this.#queue.length || (last && isOlder(last, job))) {
+    const last = this.#last;
+    if (last === null || isOlder(last, job)) {
       job.inHeap = false;
-      job.place = this.#queue.length + this.#dropped;
-      this.#queue.push(job);
+      job.before = last;
+      job.after = null;
+      if (last === null) this.#first = job;
+      else last.after = job;
+      this.#last = job;
     } else {
       job.inHeap = true;
       this.#heap.push(job);
@@ -35,8 +34,8 @@ export class AgeQueue {
   }
 
   head(): MemoryJob | null {
-    const first = this.#queue[this.#first] ?? null;
-    const top = this.#heap[0] ?? null;
+    const first = this.#first;
+    const top = this.#heap.length === 0 ? null : (this.#heap[0] ?? null);
     if (!first || !top) return first ?? top;
     return isOlder(first, top) ? first : top;
   }
@@ -46,38 +45,16 @@ export class AgeQueue {
       this.#deleteFromHeap(job.place);
       return;
     }
-    const at = job.place - this.#dropped;
-    this.#queue[at] = null;
-    this.#gaps++;
-    this.#tidy();
-  }
-
-  /** What stands first is a job or the queue is empty, and most of its places hold jobs. */
-  #tidy(): void {
-    while (this.#first < this.#queue.length && this.#queue[this.#first] === null) {
-      this.#first++;
-      this.#gaps--;
+    const { after } = job;
+    if (job === this.#first) {
+      // The next one keeps its word of this one: it is the first now, and nobody asks it. One memory access less a claim.
+      this.#first = after;
+      if (after === null) this.#last = null;
+      return;
     }
-    const length = this.#queue.length;
-    if (this.#first === length) this.#drop(length);
-    else if (this.#first > 64 && this.#first * 2 > length) this.#drop(this.#first);
-    else if (this.#gaps > 64 && this.#gaps * 2 > length - this.#first) this.#closeGaps();
-  }
-
-  /** Gives up the first places, which are empty. */
-  #drop(places: number): void {
-    if (places === this.#queue.length) this.#queue.length = 0;
-    else this.#queue = this.#queue.slice(places);
-    this.#dropped += places;
-    this.#first = 0;
-  }
-
-  #closeGaps(): void {
-    this.#queue = this.#queue.filter((job) => job !== null);
-    this.#first = 0;
-    this.#dropped = 0;
-    this.#gaps = 0;
-    for (const [place, job] of this.#queue.entries()) if (job) job.place = place;
+    if (job.before) job.before.after = after;
+    if (after) after.before = job.before;
+    else this.#last = job.before;
   }
 
   #deleteFromHeap(at: number): void {

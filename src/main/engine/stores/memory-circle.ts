@@ -1,17 +1,17 @@
 // The tenants that have ready jobs of one kind, in the order of the circle. A turn costs the same with ten tenants and
 // with a hundred thousand: nothing is sorted, a place is found by halving, and a lane that runs empty stays in its place
 // until a walk comes by, since most are soon filled again.
-import type { ReadyLane } from './memory-lane.ts';
+import type { MemoryLane } from './memory-lane.ts';
 
 /** Lanes in one piece of the circle: inserting moves no more than these. */
 const PIECE = 256;
 
 export class TenantCircle {
   /** Ascending by key, none empty. */
-  readonly #pieces: ReadyLane[][] = [];
+  readonly #pieces: MemoryLane[][] = [];
 
   /** Does nothing when it is in its place. */
-  add(lane: ReadyLane): void {
+  add(lane: MemoryLane): void {
     if (lane.inCircle) return;
     lane.inCircle = true;
     const { key } = lane.tenant;
@@ -26,8 +26,8 @@ export class TenantCircle {
   }
 
   /** Up to `limit` lanes with ready jobs whose keys are above `after` (all when null) and at most `upTo`. */
-  walk(after: string | null, upTo: string | null, limit: number): ReadyLane[] {
-    const found: ReadyLane[] = [];
+  walk(after: string | null, upTo: string | null, limit: number): MemoryLane[] {
+    const found: MemoryLane[] = [];
     let at = after === null ? 0 : Math.max(0, this.#pieceOf(after));
     let from = after === null ? 0 : firstAbove(this.#pieces[at] ?? [], after);
     while (at < this.#pieces.length && found.length < limit) {
@@ -72,7 +72,7 @@ export class TenantCircle {
 }
 
 /** Index of the first lane whose key is above. */
-function firstAbove(lanes: readonly ReadyLane[], key: string): number {
+function firstAbove(lanes: readonly MemoryLane[], key: string): number {
   let low = 0;
   let high = lanes.length;
   while (low < high) {

@@ -4,8 +4,7 @@ import { byteOrderKey } from './byte-order.ts';
 import type { JobStates } from './memory-job-states.ts';
 import type { MemoryJob } from './memory-job.ts';
 import type { MemoryKind } from './memory-kind.ts';
-import type { ReadyLane } from './memory-lane.ts';
-
+import type { MemoryLane } from './memory-lane.ts';
 import { EXCHANGE_PAYLOAD_BYTES, type Eligible, type ReadyTenant, type Take } from './store.ts';
 
 /** Up to `limit` tenants with ready jobs of the kinds, from the first above `after` and around to it. */
@@ -15,6 +14,14 @@ export function readyTenants(
   limit: number,
 ): ReadyTenant[] {
   const key = after === null ? null : byteOrderKey(after);
+  const [only] = kinds;
+  if (only && kinds.length === 1) {
+    const lanes = only.circle.walk(key, null, limit);
+    if (key !== null && lanes.length < limit)
+      lanes.push(...only.circle.walk(null, key, limit - lanes.length));
+    only.shown = lanes;
+    return lanes.map((lane) => ({ tenantId: lane.tenantId, readyAtLeast: lane.ready }));
+  }
   const ahead = merged(kinds, key, null, limit);
   if (key === null || ahead.length >= limit) return ahead;
   return [...ahead, ...merged(kinds, null, key, limit - ahead.length)];
@@ -27,13 +34,10 @@ function merged(
   limit: number,
 ): ReadyTenant[] {
   const walks = kinds.map((kind) => kind.circle.walk(after, upTo, limit));
-  const [only] = walks;
-  if (only && walks.length === 1)
-    return only.map((lane) => ({ tenantId: lane.tenant.id, readyAtLeast: lane.ready }));
   const tenants: ReadyTenant[] = [];
   const places = walks.map(() => 0);
   while (tenants.length < limit) {
-    let first: ReadyLane | undefined;
+    let first: MemoryLane | undefined;
     for (const [i, walk] of walks.entries()) {
       const lane = walk[places[i] ?? 0];
       if (lane && (!first || lane.tenant.key < first.tenant.key)) first = lane;
@@ -70,20 +74,31 @@ export class ClaimBatch {
 
   /** The first job of each take in order, then the second of each, and so on. */
   takeTurns(takes: readonly Take[]): void {
-    let open = takes.flatMap(({ tenantId, count }) => {
-      const tenant = this.#jobs.tenants.get(tenantId);
-      return tenant && count > 0 ? [{ tenant, count }] : [];
-    });
+    let open = this.#lanesOf(takes).filter(({ count }) => count > 0);
     for (let turn = 1; open.length > 0; turn++) {
       const goOn: typeof open = [];
       for (const one of open) {
-        const job = headOf(one.tenant.lanes);
+        const job = headOf(one.lanes);
         if (!job) continue;
         if (!this.#take(job)) return;
         if (one.count > turn) goOn.push(one);
       }
       open = goOn;
     }
+  }
+
+  #lanesOf(takes: readonly Take[]): { lanes: readonly MemoryLane[]; count: number }[] {
+    const [only] = this.#kinds;
+    const shown = only && this.#kinds.length === 1 ? only.shown : [];
+    let at = 0;
+    return takes.map(({ tenantId, count }) => {
+      // Whoever asks for turns has just been shown the tenants, and asks for them in that order.
+      while (at < shown.length) {
+        const lane = shown[at++];
+        if (lane?.tenantId === tenantId) return { lanes: [lane], count };
+      }
+      return { lanes: this.#jobs.tenants.get(tenantId)?.lanes ?? [], count };
+    });
   }
 
   /** The ready jobs with the lowest ids. Walks past those of tenants that are held. */
@@ -103,7 +118,10 @@ export class ClaimBatch {
 
   /** Nothing more may be claimed. */
   close(): Claim[] {
-    for (const kind of this.#kinds) kind.budget = 0;
+    for (const kind of this.#kinds) {
+      kind.budget = 0;
+      kind.shown = [];
+    }
     return this.claims;
   }
 
@@ -118,11 +136,11 @@ export class ClaimBatch {
 }
 
 /** The job whose turn it is, of the kinds that have something left to claim. */
-function headOf(lanes: readonly ReadyLane[]): MemoryJob | null {
+function headOf(lanes: readonly MemoryLane[]): MemoryJob | null {
   let first: MemoryJob | null = null;
   for (const lane of lanes) {
     if (lane.ready === 0 || lane.held || lane.kind.budget <= 0) continue;
-    const head = lane.head();
+    const head = lane.next();
     if (head && (first === null || goesBefore(head, first))) first = head;
   }
   return first;

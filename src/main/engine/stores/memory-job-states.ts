@@ -6,7 +6,7 @@ import { DependencyGraph } from './memory-dependencies.ts';
 import { IdSet } from './memory-id-set.ts';
 import { extraOf, JobTable, type JobExtra, type MemoryJob } from './memory-job.ts';
 import { MemoryKind } from './memory-kind.ts';
-import { ReadyLane } from './memory-lane.ts';
+import { MemoryLane } from './memory-lane.ts';
 import { RunningJobs } from './memory-running.ts';
 import { MemoryTenant } from './memory-tenant.ts';
 import type { NewJobRow } from './new-job-row.ts';
@@ -49,9 +49,9 @@ export class JobStates {
     return tenant;
   }
 
-  #lane(tenant: MemoryTenant, kind: MemoryKind): ReadyLane {
+  #lane(tenant: MemoryTenant, kind: MemoryKind): MemoryLane {
     let lane = tenant.lane(kind);
-    if (!lane) tenant.lanes.push((lane = new ReadyLane(tenant, kind, this.#isHeld(tenant.id, kind.name))));
+    if (!lane) tenant.lanes.push((lane = new MemoryLane(tenant, kind, this.#isHeld(tenant.id, kind.name))));
     return lane;
   }
 
@@ -83,8 +83,8 @@ export class JobStates {
       after: null,
     };
     this.byId.add(job);
-    tenant.arrivals++;
-    tenant.counts.waiting++;
+    job.lane.arrivals++;
+    job.lane.waiting++;
     if (row.batchId !== null) extraOf(job).batchId = row.batchId;
     if (parents.length === 0) this.#free(job);
     else this.#arriveWaiting(job, row.onDeadParent, parents);
@@ -109,12 +109,9 @@ export class JobStates {
   /** A ready job goes to an engine. */
   start(job: MemoryJob, owner: string): Claim {
     const { lane, id, priority, createdAtMs, readyAtMs } = job;
-    const { tenant, kind } = lane;
-    lane.delete(job);
-    tenant.counts.ready--;
-    tenant.counts.running++;
-    if (tenant.lastStartedAtMs === null || tenant.lastStartedAtMs < this.nowMs)
-      tenant.lastStartedAtMs = this.nowMs;
+    lane.deleteReady(job);
+    lane.running++;
+    if (lane.lastStartedAtMs < this.nowMs) lane.lastStartedAtMs = this.nowMs;
     this.running.add(job);
     job.state = 'running';
     job.owner = owner;
@@ -122,8 +119,8 @@ export class JobStates {
     return {
       id,
       fence: ++job.fence,
-      tenantId: tenant.id,
-      kind: kind.name,
+      tenantId: lane.tenantId,
+      kind: lane.kind.name,
       payload: job.payloadIsText ? JSON.parse(String(job.payload)) : job.payload,
       priority,
       batchId: job.extra === null ? null : job.extra.batchId,
@@ -143,7 +140,7 @@ export class JobStates {
       return false;
     if (settlement.how !== 'returned') {
       job.attempts++;
-      job.lane.tenant.attempts++;
+      job.lane.attempts++;
     }
     switch (settlement.how) {
       case 'done':
@@ -169,7 +166,7 @@ export class JobStates {
   reclaim(job: MemoryJob): void {
     const { owner, readyAtMs, claimedAtMs } = job;
     const attempt = ++job.attempts;
-    job.lane.tenant.attempts++;
+    job.lane.attempts++;
     const lost = lostAttempt({ attempt, owner: owner ?? '', readyAtMs, claimedAtMs, nowMs: this.nowMs });
     if (attempt >= job.maxAttempts) {
       this.#bury(job, lost);
@@ -249,11 +246,12 @@ export class JobStates {
 
   /** Out of what its state keeps of it; the order there is by its times, so they change only after this. */
   #leave(job: MemoryJob): void {
-    job.lane.tenant.counts[job.state]--;
+    if (job.state === 'ready') {
+      job.lane.deleteReady(job);
+      return;
+    }
+    job.lane[job.state]--;
     switch (job.state) {
-      case 'ready':
-        job.lane.delete(job);
-        return;
       case 'delayed':
         this.delayed.delete(job);
         return;
@@ -272,12 +270,13 @@ export class JobStates {
   }
 
   #arrive(job: MemoryJob, state: Exclude<JobState, 'running'>): void {
-    job.lane.tenant.counts[state]++;
     job.state = state;
+    if (state === 'ready') {
+      job.lane.addReady(job);
+      return;
+    }
+    job.lane[state]++;
     switch (state) {
-      case 'ready':
-        job.lane.push(job);
-        return;
       case 'delayed':
         this.delayed.push(job);
         return;

@@ -1,6 +1,6 @@
 // A job as the memory store keeps it, and the table that finds it by id.
 import type { FailedAttempt, JobState, NewJob } from '../job.ts';
-import type { ReadyLane } from './memory-lane.ts';
+import type { MemoryLane } from './memory-lane.ts';
 
 /** What few jobs have. */
 export interface JobExtra {
@@ -17,7 +17,7 @@ export interface JobExtra {
 
 export interface MemoryJob {
   readonly id: number;
-  readonly lane: ReadyLane;
+  readonly lane: MemoryLane;
   /** The payload itself where it is a value that nobody can change, else its JSON text. */
   readonly payload: string | number | boolean | null;
   readonly payloadIsText: boolean;
@@ -32,10 +32,10 @@ export interface MemoryJob {
   owner: string | null;
   claimedAtMs: number;
   extra: JobExtra | null;
-  /** Where it stands in its queue (memory-lane.ts). */
+  /** Where it stands in its queue (memory-age-queue.ts). */
   place: number;
   inHeap: boolean;
-  /** Its neighbours among the running. */
+  /** Its neighbours in that queue, or among the running. */
   before: MemoryJob | null;
   after: MemoryJob | null;
 }

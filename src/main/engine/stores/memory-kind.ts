@@ -1,6 +1,7 @@
 // A kind as the memory store keeps it.
 import { TenantCircle } from './memory-circle.ts';
 import { IdSet } from './memory-id-set.ts';
+import type { MemoryLane } from './memory-lane.ts';
 
 export class MemoryKind {
   readonly name: string;
@@ -10,6 +11,8 @@ export class MemoryKind {
   readonly ready = new IdSet();
   /** Stopped by hand, for every tenant. */
   held = false;
+  /** Those that were shown to have ready jobs last, until claims were made. */
+  shown: readonly MemoryLane[] = [];
   /** How many more the present exchange may claim; 0 outside of one. */
   budget = 0;
 

@@ -1,79 +1,93 @@
-// The ready jobs of one kind of one tenant, in the order in which they are claimed: priority, then readiness, then id.
+// One kind of one tenant in the memory store: its counts, and its ready jobs in the order in which they are claimed (priority,
+// then readiness, then id). Everything that a claim and its end touch stands in the lane and in the job, because with ten
+// thousand tenants it is the memory that is slow: two objects a claim, whatever the number of tenants.
 import { AgeQueue, isOlder } from './memory-age-queue.ts';
 import type { MemoryJob } from './memory-job.ts';
 import type { MemoryKind } from './memory-kind.ts';
 import type { MemoryTenant } from './memory-tenant.ts';
 
-interface Level {
-  priority: number;
-  jobs: AgeQueue;
-}
-
-export class ReadyLane {
+/** The ready jobs of the lane's usual priority are its own queue. */
+export class MemoryLane extends AgeQueue {
   readonly tenant: MemoryTenant;
+  readonly tenantId: string;
   readonly kind: MemoryKind;
-  /** Counted exactly. */
-  ready = 0;
   /** Whether the circle of its kind has it (memory-circle.ts). */
   inCircle = false;
   /** Its tenant, or the two of them together, are stopped by hand. */
   held: boolean;
-  /** By priority, highest first; without empty ones. */
-  readonly #levels: Level[] = [];
+  ready = 0;
+  delayed = 0;
+  waiting = 0;
+  blocked = 0;
+  running = 0;
+  dead = 0;
+  arrivals = 0;
+  attempts = 0;
+  /** 0 before the first. */
+  lastStartedAtMs = 0;
+  /** Of its own queue. */
+  #priority = 0;
+  /** Ready jobs of other priorities, highest first; without empty ones. Most lanes never have any. */
+  #others: { priority: number; jobs: AgeQueue }[] | null = null;
 
   constructor(tenant: MemoryTenant, kind: MemoryKind, held: boolean) {
-    this.held = held;
+    super();
     this.tenant = tenant;
+    this.tenantId = tenant.id;
     this.kind = kind;
+    this.held = held;
   }
 
-  push(job: MemoryJob): void {
-    this.ready++;
-    this.#level(job.priority).jobs.push(job);
+  addReady(job: MemoryJob): void {
+    if (this.ready++ === 0) this.#priority = job.priority;
+    if (job.priority === this.#priority) this.push(job);
+    else this.#other(job.priority).push(job);
     this.kind.ready.add(job.id);
-    if (!this.held) this.kind.circle.add(this);
+    if (!this.inCircle && !this.held) this.kind.circle.add(this);
   }
 
-  delete(job: MemoryJob): void {
+  deleteReady(job: MemoryJob): void {
     this.ready--;
     this.kind.ready.delete(job.id);
-    const level = this.#level(job.priority);
-    level.jobs.delete(job);
-    // The last one stays: most lanes have jobs of one priority for ever.
-    if (level.jobs.isEmpty && this.#levels.length > 1) this.#levels.splice(this.#levels.indexOf(level), 1);
+    if (job.priority === this.#priority) {
+      this.delete(job);
+      return;
+    }
+    const other = this.#other(job.priority);
+    other.delete(job);
+    const left = this.#others?.filter(({ jobs }) => !jobs.isEmpty) ?? [];
+    this.#others = left.length > 0 ? left : null;
   }
 
   setHeld(held: boolean): void {
     this.held = held;
-    if (!held && this.ready > 0) this.kind.circle.add(this);
+    if (!held && !this.inCircle && this.ready > 0) this.kind.circle.add(this);
   }
 
   /** The job whose turn it is. */
-  head(): MemoryJob | null {
-    return this.#levels[0]?.jobs.head() ?? null;
+  next(): MemoryJob | null {
+    const [highest] = this.#others ?? [];
+    if (highest && (highest.priority > this.#priority || this.isEmpty)) return highest.jobs.head();
+    return this.head();
   }
 
   /** The one that has been ready longest, whatever its priority. */
   oldest(): MemoryJob | null {
-    let oldest: MemoryJob | null = null;
-    for (const { jobs } of this.#levels) {
+    let oldest = this.head();
+    for (const { jobs } of this.#others ?? []) {
       const head = jobs.head();
       if (head && (!oldest || isOlder(head, oldest))) oldest = head;
     }
     return oldest;
   }
 
-  #level(priority: number): Level {
-    const first = this.#levels[0];
-    if (first?.priority === priority) return first;
-    // Left empty by jobs of another priority.
-    if (first?.jobs.isEmpty) this.#levels.shift();
-    let at = this.#levels.findIndex((level) => level.priority <= priority);
-    if (at < 0) at = this.#levels.length;
-    const found = this.#levels[at];
-    if (found?.priority === priority) return found;
-    const level = { priority, jobs: new AgeQueue() };
-    this.#levels.splice(at, 0, level);
-    return level;
+  #other(priority: number): AgeQueue {
+    const others = (this.#others ??= []);
+    const known = others.find((level) => level.priority === priority);
+    if (known) return known.jobs;
+    const jobs = new AgeQueue();
+    others.push({ priority, jobs });
+    others.sort((a, b) => b.priority - a.priority);
+    return jobs;
   }
 }

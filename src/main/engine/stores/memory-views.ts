@@ -4,6 +4,7 @@ import { exact } from '../../../core/count.ts';
 import type { IdSet } from './memory-id-set.ts';
 import type { JobStates } from './memory-job-states.ts';
 import { extraOf, type MemoryJob } from './memory-job.ts';
+import type { MemoryLane } from './memory-lane.ts';
 import type { MemoryTenant } from './memory-tenant.ts';
 import type { DeadGroup, JobFilter } from './store.ts';
 
@@ -19,20 +20,25 @@ export function depthsOf(jobs: JobStates, cursor: string | null, frontLimit: num
     cursor,
     frontEndId: seen.length > frontLimit ? (seen[frontLimit - 1]?.id ?? 0) : null,
     tenants: [...jobs.tenants.values()].map((tenant): TenantDepth => {
-      const { counts } = tenant;
+      const sum = (of: (lane: MemoryLane) => number): number => {
+        let total = 0;
+        for (const lane of tenant.lanes) total += of(lane);
+        return total;
+      };
+      const lastStartedAtMs = Math.max(...tenant.lanes.map((lane) => lane.lastStartedAtMs));
       return {
         tenantId: tenant.id,
-        ready: exact(counts.ready),
-        delayed: exact(counts.delayed),
-        running: exact(counts.running),
-        waiting: exact(counts.waiting),
-        blocked: exact(counts.blocked),
-        dead: exact(counts.dead),
+        ready: exact(sum((lane) => lane.ready)),
+        delayed: exact(sum((lane) => lane.delayed)),
+        running: exact(sum((lane) => lane.running)),
+        waiting: exact(sum((lane) => lane.waiting)),
+        blocked: exact(sum((lane) => lane.blocked)),
+        dead: exact(sum((lane) => lane.dead)),
         oldestReady: oldestOf(tenant),
         oldestRunningAtMs: oldestRunning.get(tenant) ?? null,
-        lastStartedAtMs: tenant.lastStartedAtMs,
-        arrivalsTotal: tenant.arrivals,
-        attemptsTotal: tenant.attempts,
+        lastStartedAtMs: lastStartedAtMs > 0 ? lastStartedAtMs : null,
+        arrivalsTotal: sum((lane) => lane.arrivals),
+        attemptsTotal: sum((lane) => lane.attempts),
         frontIds: (front.get(tenant) ?? []).map(({ id }) => id),
       };
     }),

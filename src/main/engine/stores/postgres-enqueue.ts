@@ -46,7 +46,7 @@ export function checkedRows(jobs: readonly NewJob[], atMs: number): Row[] {
     let payload: string | undefined;
     try {
       // JSON.stringify answers undefined for what JSON cannot say, whatever its type tells.
-      payload = JSON.stringify(job.payload) as string | undefined;
+      payload = JSON.stringify(job.payload);
     } catch {
       payload = undefined;
     }

@@ -1,7 +1,7 @@
 // One exchange as PostgreSQL is asked for it, and its answer as claims in their order.
 import { z } from 'zod';
 import type { Claim, Settlement } from '../job.ts';
-import { ENDS, PLACES, type LeasedJob } from './postgres-functions.ts';
+import { ENDS, PLACES, type LeasedJob } from './postgres-claim-functions.ts';
 import type { Ask } from './postgres-pool.ts';
 import type { PostgresStatements } from './postgres-statements.ts';
 import type { Exchange } from './store.ts';

@@ -64,7 +64,7 @@ export class PostgresPool implements AsyncDisposable {
   /** One statement, one transaction. Rejects with HeadwayError. */
   readonly ask: Ask = async (statement, values) => {
     try {
-      return (await this.#pool.query(queryOf(statement, values))).rows;
+      return (await this.#pool.query<QueryResultRow>(queryOf(statement, values))).rows;
     } catch (error) {
       throw this.#inWords(error);
     }
@@ -87,7 +87,7 @@ export class PostgresPool implements AsyncDisposable {
     try {
       await client.query('BEGIN');
       const result = await steps(
-        async (statement, values) => (await client.query(queryOf(statement, values))).rows,
+        async (statement, values) => (await client.query<QueryResultRow>(queryOf(statement, values))).rows,
         client,
       );
       await client.query('COMMIT');
@@ -128,14 +128,15 @@ export class PostgresPool implements AsyncDisposable {
         cause: error,
       });
     if (!(error instanceof DatabaseError)) {
+      const away = 'does not answer; see that it runs and that this machine may reach it';
+      // Of the socket: refused, reset, timed out, not found.
+      if (/^(ECONN|ENOTFOUND|EAI_|EHOST|ENET|ETIMEDOUT|EPIPE|ENOENT|EADDR)/.test(code))
+        return say('unreachable', away, true);
       if (/certificate|self.signed|TLS|SSL/i.test(error.message))
-        return say(
-          'tls-failed',
-          'no TLS connection came about; check the server’s certificate and the tls settings',
-        );
-      // Of the pool and the socket: refused, reset, timed out, not found, ended.
-      return isNetwork(code, error.message)
-        ? say('unreachable', 'cannot be reached; it is tried again', true)
+        return say('tls-failed', 'no TLS connection came about; check its certificate and the tls settings');
+      // Of pg and its pool: they give no codes.
+      return /terminated|timeout|not queryable|connection|socket/i.test(error.message)
+        ? say('unreachable', away, true)
         : error;
     }
     const row = [...meanings].find(([codes]) => codes.test(code))?.[1];
@@ -146,10 +147,10 @@ export class PostgresPool implements AsyncDisposable {
 /** SQLSTATEs (PostgreSQL manual, appendix A) and what they mean for the engine. */
 const meanings = new Map<RegExp, { as: ErrorCode; words: string; retryable?: true }>([
   [
-    /^(08...|57P0[1235]|53300|53400|25P0[23])$/,
+    /^(08...|57P0[1235]|53300|53400|25P03)$/,
     {
       as: 'unreachable',
-      words: 'ended the connection or lets nobody in; it is tried again',
+      words: 'ended the connection or lets nobody in now',
       retryable: true,
     },
   ],
@@ -174,19 +175,12 @@ const meanings = new Map<RegExp, { as: ErrorCode; words: string; retryable?: tru
     /^(40001|40P01)$/,
     {
       as: 'conflict',
-      words: 'two transactions stood in each other’s way; it is tried again',
+      words: 'two transactions stood in each other’s way',
       retryable: true,
     },
   ],
   [/^(53...|58...)$/, { as: 'storage-failed', words: 'is out of disk, memory or files', retryable: true }],
 ]);
-
-function isNetwork(code: string, message: string): boolean {
-  return (
-    /^(ECONN|ENOTFOUND|EAI_|EHOST|ENET|ETIMEDOUT|EPIPE|ENOENT|EADDR)/.test(code) ||
-    /terminated|timeout|not queryable|connection|socket/i.test(message)
-  );
-}
 
 function queryOf(statement: Statement | string, values: readonly unknown[] = []) {
   // pg takes a mutable array and leaves it as it is.

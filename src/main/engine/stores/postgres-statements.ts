@@ -1,7 +1,9 @@
 // The statements of the PostgreSQL store, each with the index it walks. What must be one round trip is a function
 // (postgres-functions.ts).
-import { gate, type LeasedJob } from './postgres-functions.ts';
+import type { LeasedJob } from './postgres-claim-functions.ts';
+import { gate } from './postgres-function-parts.ts';
 import type { Statement } from './postgres-pool.ts';
+import { FAILED_ATTEMPTS_KEPT } from './store.ts';
 
 const placeOf = (name: keyof typeof PLACE): number => PLACE[name];
 /** Places in a leased job. */
@@ -22,7 +24,8 @@ const PLACE = {
 const state = `state, tenant_id, kind, -rank AS priority, batch_id, attempts, max_attempts, created_at, ready_at, failed`;
 
 export function postgresStatements(s: string) {
-  const leased = `FROM ${s}.lease AS l, json_array_elements(l.jobs::json) WITH ORDINALITY AS e (j, place)`;
+  const leased = `FROM ${s}.lease AS l,
+    ROWS FROM (json_array_elements(l.jobs::json), unnest(l.ids)) WITH ORDINALITY AS e (j, id, place)`;
   const texts = {
     time: `SELECT extract(epoch FROM clock_timestamp()) * 1000 AS now`,
     gateAlone: `SELECT ${gate(s, 'alone')}`,
@@ -61,7 +64,7 @@ export function postgresStatements(s: string) {
       WHERE d.parent_id = ANY($1::bigint[]) AND p.state IN ('waiting', 'blocked')
       GROUP BY p.id`,
     cancel: `UPDATE ${s}.parked AS p SET state = 'dead', died_at = $4, cause = c.cause, class = $5,
-        failed = (ARRAY[c.failed] || p.failed)[1:10]
+        failed = (ARRAY[c.failed] || p.failed)[1:${FAILED_ATTEMPTS_KEPT}]
       FROM unnest($1::bigint[], $2::text[], $3::text[]) AS c (id, failed, cause) WHERE p.id = c.id`,
     // dependency_pkey, dependency_child
     partFrom: `DELETE FROM ${s}.dependency WHERE parent_id = ANY($1::bigint[]) AND child_id = ANY($2::bigint[])`,
@@ -91,11 +94,11 @@ export function postgresStatements(s: string) {
     leave: `DELETE FROM ${s}.owner WHERE id = $1`,
     owners: `SELECT id, beat_at::text, report FROM ${s}.owner`,
     // There are few leases.
-    lost: `SELECT l.owner, l.id::text AS lease, e.place::int, l.ids[e.place::int]::text AS id, l.claimed_at::text,
+    lost: `SELECT l.owner, l.id::text AS lease, e.place::int, e.id::text, l.claimed_at::text,
         (e.j->>${placeOf('attempts')})::int AS attempts, (e.j->>${placeOf('max')})::int AS max_attempts,
         e.j->>${placeOf('ready')} AS ready_at
       ${leased}
-      WHERE l.ids[e.place::int] <> 0 AND l.owner <> $1
+      WHERE e.id <> 0 AND l.owner <> $1
         AND NOT EXISTS (SELECT FROM ${s}.owner AS o WHERE o.id = l.owner AND o.beat_at > $2)
       ORDER BY l.owner, l.id, e.place`,
     ofCalls: `SELECT l.owner, l.id::text AS lease, p.place::int, p.id::text AS id
@@ -114,11 +117,11 @@ export function postgresStatements(s: string) {
         UNION ALL
         SELECT id, ${state}, payload, NULL, NULL FROM ${s}.parked WHERE id = ANY($1::bigint[])
         UNION ALL
-        SELECT l.ids[e.place::int], 'running', e.j->>1, e.j->>2, (e.j->>3)::int, e.j->>4, (e.j->>5)::int, (e.j->>6)::int,
+        SELECT e.id, 'running', e.j->>1, e.j->>2, (e.j->>3)::int, e.j->>4, (e.j->>5)::int, (e.j->>6)::int,
           (e.j->>7)::bigint, (e.j->>8)::bigint,
           CASE WHEN json_typeof(e.j->9) = 'array' THEN ARRAY(SELECT json_array_elements_text(e.j->9)) END,
           (e.j->10)::text, l.claimed_at, l.owner
-        ${leased} WHERE l.ids && $1::bigint[] AND l.ids[e.place::int] = ANY($1::bigint[])
+        ${leased} WHERE l.ids && $1::bigint[] AND e.id = ANY($1::bigint[])
       )
       SELECT id::text, state, tenant_id, kind, priority, batch_id, attempts, max_attempts, created_at::text, ready_at::text,
         failed, claimed_at::text, owner, octet_length(payload) AS payload_bytes,
@@ -126,7 +129,7 @@ export function postgresStatements(s: string) {
       FROM found ORDER BY found.id`,
     payload: `SELECT left(payload, $2) AS text FROM ${s}.job WHERE id = $1
       UNION ALL SELECT left(payload, $2) FROM ${s}.parked WHERE id = $1
-      UNION ALL SELECT left((e.j->10)::text, $2) ${leased} WHERE l.ids && ARRAY[$1::bigint] AND l.ids[e.place::int] = $1`,
+      UNION ALL SELECT left((e.j->10)::text, $2) ${leased} WHERE l.ids && ARRAY[$1::bigint] AND e.id = $1`,
     // parked_cause
     deadGroups: `SELECT kind, cause, count(*)::text AS count, max(died_at)::text AS last_at,
         (array_agg(failed[1] ORDER BY id DESC))[1] AS example
@@ -158,7 +161,7 @@ export function postgresStatements(s: string) {
         ) AS parts GROUP BY id
       ), running AS (
         SELECT e.j->>${placeOf('tenant')} AS id, count(*) AS running, min(l.claimed_at) AS oldest_running_at
-        ${leased} WHERE l.ids[e.place::int] <> 0 GROUP BY 1
+        ${leased} WHERE e.id <> 0 GROUP BY 1
       ), heads AS (
         SELECT c.id AS tenant_id, h.* FROM counted AS c, LATERAL (
           SELECT kind, rank, ready_at, job.id, created_at FROM ${s}.job WHERE c.ready > 0 AND tenant_id = c.id

@@ -2,27 +2,18 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { HeadwayError } from '../../../contract/errors.ts';
-import type { Claim, Depths, Enqueued, JobRecord, NewJob, Settlement } from '../job.ts';
-import { lostAttempt } from './ended-by-store.ts';
+import type { Claim, Depths, Enqueued, JobRecord, NewJob } from '../job.ts';
 import type { StoreAccess } from './store-access.ts';
 import { PostgresDependants } from './postgres-dependants.ts';
 import { checkedRows, dependsOnStored, isPlain, parts, store, storeRelated } from './postgres-enqueue.ts';
-import { exchangeOnPostgres, fenceOf, isText, numbers } from './postgres-exchange.ts';
+import { exchangeOnPostgres, isText } from './postgres-exchange.ts';
+import { endSilent, giveBack } from './postgres-lost-claims.ts';
+import { PostgresParked, type Repair } from './postgres-parked.ts';
 import { PostgresPool, type Ask, type PostgresAddress } from './postgres-pool.ts';
-import {
-  culpritRow,
-  deadGroupRow,
-  depthRow,
-  frontRow,
-  holdRow,
-  idRow,
-  jobRow,
-  lostClaimRow,
-  openClaimRow,
-  ownerRow,
-} from './postgres-records.ts';
+import { depthRow, frontRow, holdRow, ownerRow } from './postgres-records.ts';
 import { migratePostgres } from './postgres-schema.ts';
 import { postgresStatements, type PostgresStatements } from './postgres-statements.ts';
+import { PostgresVacuum } from './postgres-vacuum.ts';
 import type {
   BlockedJob,
   DeadGroup,
@@ -59,6 +50,8 @@ export class PostgresStore implements Store {
   readonly #pool: PostgresPool;
   readonly #sql: PostgresStatements;
   readonly #ask: Ask;
+  readonly #parked: PostgresParked;
+  readonly #vacuum: PostgresVacuum;
   /** Names this store's exchanges among all stores'. */
   readonly #name = randomUUID();
   #calls = 0;
@@ -97,6 +90,8 @@ export class PostgresStore implements Store {
     this.#pool = pool;
     this.#ask = pool.ask;
     this.#sql = postgresStatements(schema);
+    this.#parked = new PostgresParked(this.#ask, this.#sql);
+    this.#vacuum = new PostgresVacuum(pool.ask, schema);
     this.description = description;
   }
 
@@ -142,12 +137,11 @@ export class PostgresStore implements Store {
       how === 'dead' ? [{ id: claim.id, row }] : [],
     );
     try {
-      if (dead.length === 0) return await exchangeOnPostgres(this.#ask, this.#sql, request, occasion);
-      return await this.#alone(request.nowMs, async (ask, dependants) => {
-        const answer = await exchangeOnPostgres(ask, this.#sql, request, occasion);
-        await dependants.ofDead(dead.flatMap(({ id, row }) => (answer.taken[row] ? [id] : [])));
-        return answer;
-      });
+      const answer = await (dead.length === 0
+        ? exchangeOnPostgres(this.#ask, this.#sql, request, occasion)
+        : this.#exchangeWithDead(request, occasion, dead));
+      this.#vacuum.claimed(answer.claims.length);
+      return answer;
     } catch (error) {
       // It may have been committed all the same.
       if (request.take !== null) this.#doubtful.push(call);
@@ -155,14 +149,22 @@ export class PostgresStore implements Store {
     }
   }
 
-  /** Claims whose answer was lost go back, as if they had never been made. */
+  #exchangeWithDead(
+    request: Exchange,
+    occasion: { call: string; fold: boolean },
+    dead: readonly { id: number; row: number }[],
+  ): Promise<{ taken: boolean[]; claims: Claim[] }> {
+    return this.#alone(request.nowMs, async (ask, dependants) => {
+      const answer = await exchangeOnPostgres(ask, this.#sql, request, occasion);
+      await dependants.ofDead(dead.flatMap(({ id, row }) => (answer.taken[row] ? [id] : [])));
+      return answer;
+    });
+  }
+
+  /** Alone: then none of them is still under way in a server process that has not heard of the broken connection. */
   async #giveBackDoubtful(): Promise<void> {
     const calls = this.#doubtful;
-    // Alone: then none of them is still under way in a server process that has not heard of the broken connection.
-    await this.#alone(0, async (ask) => {
-      const claims = z.array(openClaimRow).parse(await ask(this.#sql.ofCalls, [calls]));
-      await this.#endAll(ask, 0, claims, (): { how: 'returned' } => ({ how: 'returned' }));
-    });
+    await this.#alone(0, (ask) => giveBack(ask, this.#sql, calls));
     this.#doubtful = this.#doubtful.filter((call) => !calls.includes(call));
   }
 
@@ -189,53 +191,18 @@ export class PostgresStore implements Store {
     return z.array(ownerRow).parse(await this.#ask(this.#sql.owners));
   }
 
-  async reclaim(request: { except: string; silentSinceMs: number; nowMs: number }): Promise<number> {
-    const { except, nowMs } = request;
-    const silentSinceMs = Math.floor(Math.min(request.silentSinceMs, Number.MAX_SAFE_INTEGER));
-    return this.#alone(nowMs, async (ask, dependants) => {
-      const lost = z.array(lostClaimRow).parse(await ask(this.#sql.lost, [except, silentSinceMs]));
-      const dead: number[] = [];
-      await this.#endAll(ask, nowMs, lost, (claim) => {
-        const failed = lostAttempt({
-          attempt: claim.attempts + 1,
-          owner: claim.owner,
-          readyAtMs: claim.ready_at,
-          claimedAtMs: claim.claimed_at,
-          nowMs: Math.floor(nowMs),
-        });
-        if (claim.attempts + 1 < claim.max_attempts)
-          return { how: 'retry', atMs: Math.max(claim.ready_at, Math.floor(nowMs)), failed };
-        dead.push(claim.id);
-        return { how: 'dead', failed };
-      });
-      if (dead.length > 0) await dependants.ofDead(dead);
-      await ask(this.#sql.forgetSilent, [except, silentSinceMs]);
-      return lost.length;
+  reclaim(request: { except: string; silentSinceMs: number; nowMs: number }): Promise<number> {
+    return this.#alone(request.nowMs, async (ask, dependants) => {
+      const { count, dead } = await endSilent(ask, this.#sql, request);
+      await dependants.ofDead(dead);
+      return count;
     });
-  }
-
-  /** Ends open claims in their owners' names. */
-  async #endAll<T extends z.infer<typeof openClaimRow>>(
-    ask: Ask,
-    nowMs: number,
-    claims: readonly T[],
-    how: (claim: T) => DistributiveOmit<Settlement, 'claim'>,
-  ): Promise<void> {
-    for (const [owner, own] of Map.groupBy(claims, (claim) => claim.owner)) {
-      const settlements = own.map((claim): Settlement => ({
-        // Neither tenant nor kind is asked for.
-        claim: { id: claim.id, fence: fenceOf(claim.lease, claim.place), tenantId: '', kind: '' },
-        ...how(claim),
-      }));
-      const request = { owner, settlements, take: null, eligible: [], cursor: null, nowMs };
-      await exchangeOnPostgres(ask, this.#sql, request, { call: '', fold: false });
-    }
   }
 
   async depths(frontLimit: number): Promise<Depths> {
     return this.#pool.transaction(async (ask) => {
-      // One view of everything; it must be said before the first statement.
-      await ask('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY');
+      // One view of everything; it must be said before the first statement. Compiling would take longer than reading.
+      await ask('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL jit = off');
       const rows = z.array(depthRow).parse(await ask(this.#sql.depths));
       // One more than asked for tells whether there are more.
       const seen = z.array(frontRow).parse(await ask(this.#sql.front, [frontLimit + 1]));
@@ -275,7 +242,7 @@ export class PostgresStore implements Store {
 
   async job(id: number): Promise<JobRecord | null> {
     if (!Number.isSafeInteger(id)) return null;
-    return (await this.#records([id]))[0] ?? null;
+    return (await this.#parked.records([id]))[0] ?? null;
   }
 
   async payload(id: number, limitChars: number): Promise<string | null> {
@@ -284,78 +251,34 @@ export class PostgresStore implements Store {
     return row ? z.object({ text: z.string() }).parse(row).text : null;
   }
 
-  async deadGroups(limit: number): Promise<DeadGroup[]> {
-    return z.array(deadGroupRow).parse(await this.#ask(this.#sql.deadGroups, [limit]));
+  deadGroups(limit: number): Promise<DeadGroup[]> {
+    return this.#parked.deadGroups(limit);
   }
 
-  async deadJobs(filter: JobFilter, afterId: number, limit: number): Promise<JobRecord[]> {
-    return this.#records(await this.#parked(this.#ask, 'dead', filter, afterId, limit));
+  deadJobs(filter: JobFilter, afterId: number, limit: number): Promise<JobRecord[]> {
+    return this.#parked.dead(filter, afterId, limit);
   }
 
-  async blockedJobs(filter: JobFilter, afterId: number, limit: number): Promise<BlockedJob[]> {
-    const ids = await this.#parked(this.#ask, 'blocked', filter, afterId, limit);
-    const jobs = await this.#records(ids);
-    const culprits = z.array(culpritRow).parse(await this.#ask(this.#sql.culprits, [numbers(ids)]));
-    const culpritOf = new Map(culprits.map((row) => [row.job_id, row.ancestor_id]));
-    return jobs.flatMap((job) => {
-      const ancestorId = culpritOf.get(job.id);
-      return ancestorId === undefined ? [] : [{ job, ancestorId }];
-    });
+  blockedJobs(filter: JobFilter, afterId: number, limit: number): Promise<BlockedJob[]> {
+    return this.#parked.blocked(filter, afterId, limit);
   }
 
   requeue(filter: JobFilter, limit: number, nowMs: number): Promise<number> {
-    return this.#onParked('dead', filter, limit, nowMs, (dependants, ids) => dependants.requeue(ids));
+    return this.#repair('requeue', filter, limit, nowMs);
   }
 
   discard(filter: JobFilter, limit: number, nowMs: number): Promise<number> {
-    return this.#onParked('dead', filter, limit, nowMs, (dependants, ids) => dependants.discard(ids));
+    return this.#repair('discard', filter, limit, nowMs);
   }
 
   unblock(filter: JobFilter, how: 'release' | 'cancel', limit: number, nowMs: number): Promise<number> {
-    return this.#onParked('blocked', filter, limit, nowMs, async (dependants, ids) => {
-      if (how === 'release') await dependants.release(ids);
-      else await dependants.cancel((await this.#records(ids)).map(({ id, attempts }) => ({ id, attempts })));
-    });
+    return this.#repair(how, filter, limit, nowMs);
   }
 
-  /** Chooses parked jobs, lowest ids first, and does something to them; answers how many. */
-  #onParked(
-    state: 'dead' | 'blocked',
-    filter: JobFilter,
-    limit: number,
-    nowMs: number,
-    act: (dependants: PostgresDependants, ids: number[]) => Promise<void>,
-  ): Promise<number> {
-    return this.#alone(nowMs, async (ask, dependants) => {
-      const ids = await this.#parked(ask, state, filter, 0, limit);
-      if (ids.length > 0) await act(dependants, ids);
-      return ids.length;
-    });
-  }
-
-  async #parked(
-    ask: Ask,
-    state: 'dead' | 'blocked',
-    filter: JobFilter,
-    afterId: number,
-    limit: number,
-  ): Promise<number[]> {
-    // A blocked job has no cause.
-    const { tenantId = null, kind = null, cause, ids } = filter;
-    if (![tenantId ?? '', kind ?? ''].every(isText)) return [];
-    const rows = await ask(this.#sql.parkedIds, [
-      ...[state, afterId, limit, tenantId, kind],
-      cause === undefined ? null : JSON.stringify(cause),
-      ids ? numbers(ids.filter((id) => Number.isSafeInteger(id))) : null,
-    ]);
-    return z
-      .array(idRow)
-      .parse(rows)
-      .map(({ id }) => id);
-  }
-
-  async #records(ids: readonly number[]): Promise<JobRecord[]> {
-    return ids.length === 0 ? [] : z.array(jobRow).parse(await this.#ask(this.#sql.jobs, [numbers(ids)]));
+  #repair(how: Repair, filter: JobFilter, limit: number, nowMs: number): Promise<number> {
+    return this.#alone(nowMs, (ask, dependants) =>
+      new PostgresParked(ask, this.#sql).repair(how, filter, limit, dependants),
+    );
   }
 
   /** One transaction that no exchange, enqueue or other such transaction runs beside. */
@@ -366,12 +289,11 @@ export class PostgresStore implements Store {
     });
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#pool[Symbol.asyncDispose]();
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#vacuum.over();
+    await this.#pool[Symbol.asyncDispose]();
   }
 }
-
-type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
 
 /** What the database says of a row that a drain refuses, in words. */
 function drained(error: unknown, jobs: readonly NewJob[]): unknown {

@@ -3,6 +3,7 @@ import { rmSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { z } from 'zod';
 import { HeadwayError } from '../../../contract/errors.ts';
+import { versionOf } from './sqlite-schema.ts';
 
 /** Pages of 4 KB in the log before it is copied into the file: fewer copies, each of pages that were changed many times. */
 const CHECKPOINT_PAGES = 4_000;
@@ -29,6 +30,8 @@ export function openToWork(file: string, fresh: boolean): { db: DatabaseSync; lo
 export function openDurable(file: string): DatabaseSync {
   const db = new DatabaseSync(file);
   try {
+    // First, because the journal's mode is written into the file, and another's is left as it is.
+    versionOf(db, file);
     db.exec(DURABLE);
     return db;
   } catch (error) {

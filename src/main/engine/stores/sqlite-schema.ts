@@ -31,7 +31,8 @@ export function refuseOtherVersions(db: DatabaseSync, file: string): void {
   );
 }
 
-function versionOf(db: DatabaseSync, file: string): number {
+/** Before anything is written: refuses a file that is not ours or that a newer version wrote, and answers its version. */
+export function versionOf(db: DatabaseSync, file: string): number {
   const pragma = (name: string): unknown => Object.values(db.prepare(`PRAGMA ${name}`).get() ?? {})[0];
   const version = Number(pragma('user_version'));
   const isEmpty = db.prepare('SELECT 1 FROM sqlite_schema LIMIT 1').get() === undefined;

@@ -5,8 +5,8 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 const PROMOTE_AT_ONCE = 1000;
 /** JSON array of ids as a set. */
 const IDS = '(SELECT value FROM json_each(?))';
-const CLAIMED =
-  'id, lane, fence, priority, attempts, max_attempts, created_at, ready_at, batch, payload_bytes, payload, failures + children > 0 AS has_more';
+const CLAIMED = `id, lane, fence, priority, attempts, max_attempts, created_at, ready_at, batch, payload_bytes,
+  failures + children > 0 AS has_more, payload`;
 const RECORD = `
   job.id, lane.tenant, kind.name AS kind, job.state, job.priority, job.batch, job.attempts, job.max_attempts,
   job.created_at, job.ready_at, job.claimed_at, job.owner, job.payload_bytes, job.failures, job.parents`;
@@ -127,16 +127,22 @@ export const writingStatements = {
   addDependency: 'INSERT INTO dependency (parent, child) VALUES (?, ?)',
   markParent: 'UPDATE job SET children = 1 WHERE id = ?',
 
-  // job_turn, one seek
-  turn: `
-    SELECT ${CLAIMED} FROM job WHERE lane = ? AND state = 'ready' ORDER BY priority DESC, ready_at, id LIMIT ?`,
+  // job_turn, one seek a lane. As JSON, a text a lane: a call and a row cost more than what they carry.
+  turns: `
+    SELECT (
+      SELECT json_group_array(json_array(id, fence, priority, attempts, max_attempts, created_at, ready_at, batch,
+        payload_bytes, has_more, payload))
+      FROM (SELECT ${CLAIMED} FROM job WHERE lane = turn.value AND state = 'ready'
+        ORDER BY priority DESC, ready_at, id LIMIT ?)
+    ) AS jobs FROM json_each(?) AS turn`,
   // job_first_come
   firstCome: `SELECT ${CLAIMED} FROM job WHERE kind = ? AND state = 'ready' ORDER BY id LIMIT ?`,
   firstComeUnheld: `
     SELECT ${CLAIMED} FROM job
     WHERE kind = ? AND state = 'ready' AND lane NOT IN (SELECT id FROM lane WHERE held = 1) ORDER BY id LIMIT ?`,
   largePayload: 'SELECT payload FROM large_payload WHERE job = ?',
-  start: `UPDATE job SET state = 'running', owner = ?, claimed_at = ?, fence = fence + 1 WHERE id = ?`,
+  start: `
+    UPDATE job SET state = 'running', owner = ?, claimed_at = ?, fence = fence + 1 WHERE id IN ${IDS}`,
 
   running: `
     SELECT lane, fence, owner, failures + children > 0 OR payload IS NULL AS has_more FROM job WHERE id = ? AND state = 'running'`,

@@ -114,7 +114,7 @@ describe('the SQLite store', () => {
         .map((row) => String(row['detail']));
       // A walk of the whole table grows with the backlog, and so does a sort of what is ready.
       expect({ name, bad: plan.filter((step) => /^SCAN (job|head)$/.test(step)) }).toEqual({ name, bad: [] });
-      if (['turn', 'firstCome', 'firstComeUnheld', 'front', 'dead', 'blocked', 'circleAfter'].includes(name))
+      if (['turns', 'firstCome', 'firstComeUnheld', 'front', 'dead', 'blocked', 'circleAfter'].includes(name))
         expect({ name, bad: plan.filter((step) => step.includes('TEMP B-TREE')) }).toEqual({ name, bad: [] });
     }
   });

@@ -56,9 +56,12 @@ export function formatMemory(bytes: number): string {
   return megabytes < 1_000 ? `${Math.round(megabytes)} MB` : `${(megabytes / 1_024).toFixed(1)} GB`;
 }
 
+/** A limit that no machine can reach is none: a quarter of a terabyte for one worker. */
+const NO_LIMIT_BYTES = 2 ** 38;
+
 /** 314 / 512 MB: what is used of a limit, in one unit. */
 export function formatMemoryOf(bytes: number, limitBytes: number | null): string {
-  if (limitBytes === null) return formatMemory(bytes);
+  if (limitBytes === null || limitBytes >= NO_LIMIT_BYTES) return formatMemory(bytes);
   const limit = formatMemory(limitBytes);
   return limit.endsWith('MB')
     ? `${Math.round(bytes / 1_048_576)} / ${limit}`

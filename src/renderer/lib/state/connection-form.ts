@@ -10,20 +10,14 @@ import type {
   RuleOverride,
   Safety,
 } from '../../../contract/settings.ts';
-import type { SecretRef } from '../../../contract/secret-ref.ts';
-import { SecretVault } from './connection-secrets.ts';
+import { noSecret, SecretVault } from './connection-secrets.ts';
+import type { SecretFields } from './connection-secrets.ts';
 import { wordsFor } from './form-words.ts';
 import type { Problems } from './form-words.ts';
 
 export type TlsMode = DatabaseSettings['tls']['mode'];
 export type StoreType = EngineStoreSettings['type'];
 
-/** A secret is written and never read: what is kept shows only where it comes from. */
-export interface SecretFields {
-  kept: SecretRef | null;
-  /** A new value; empty keeps what is kept. */
-  value: string;
-}
 export interface InputFields {
   key: number;
   kind: LogInput['kind'];
@@ -79,7 +73,6 @@ export interface FormResult {
 }
 
 let lastKey = 0;
-const noSecret = (): SecretFields => ({ kept: null, value: '' });
 export const newInput = (): InputFields => ({ key: ++lastKey, kind: 'file', name: '' });
 export const newLogHost = (): LogHostFields => ({
   key: ++lastKey,
@@ -199,7 +192,10 @@ export function readFields(
   takenIds: readonly string[] = [],
 ): FormResult {
   const id = fields.id.trim();
-  const vault = new SecretVault(id, fields);
+  const vault = new SecretVault(id, [
+    fields.password,
+    ...fields.logHosts.flatMap((host) => [host.passphrase, host.password]),
+  ]);
   const isFile = fields.kind === 'engine' && fields.storeType === 'sqlite';
   const password = isFile ? null : vault.keep(fields.password, 'database.password');
   const { tls, storeType } = fields;

@@ -1,6 +1,13 @@
 // New secrets of a connection's form: each gets a key of its own in the secret store.
 import type { SecretRef } from '../../../contract/secret-ref.ts';
-import type { ConnectionFields, SecretFields } from './connection-form.ts';
+
+/** A secret is written and never read: what is kept shows only where it comes from. */
+export interface SecretFields {
+  kept: SecretRef | null;
+  /** A new value; empty keeps what is kept. */
+  value: string;
+}
+export const noSecret = (): SecretFields => ({ kept: null, value: '' });
 
 /** Collects new secrets and gives each a key of its own. */
 export class SecretVault {
@@ -8,11 +15,11 @@ export class SecretVault {
   readonly #id: string;
   readonly #taken: Set<string>;
 
-  constructor(id: string, fields: ConnectionFields) {
+  /** `secrets` are all of the form: keys that are kept are not given again. */
+  constructor(id: string, secrets: readonly SecretFields[]) {
     this.#id = id;
-    const kept = [fields.password, ...fields.logHosts.flatMap((host) => [host.passphrase, host.password])];
     this.#taken = new Set(
-      kept.flatMap(({ kept: ref }) => (ref !== null && 'stored' in ref ? [ref.stored] : [])),
+      secrets.flatMap(({ kept: ref }) => (ref !== null && 'stored' in ref ? [ref.stored] : [])),
     );
   }
 

@@ -22,6 +22,7 @@ export class DeadSetState {
   );
   /** Whether more or fewer are dead now than when the jobs were read. */
   readonly stale: boolean = $derived.by(() => this.chosen !== null && this.chosen.count !== this.#readCount);
+  /** Whether the pointer is over it, or a dialog is open about it. */
   held = false;
   #readCount = $state(0);
   readonly #backend: Backend;

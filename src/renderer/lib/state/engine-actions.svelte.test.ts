@@ -3,7 +3,7 @@ import { HeadwayError } from '../../../contract/errors.ts';
 import { exact } from '../../../core/count.ts';
 import { EngineActions, whyNoChange } from './engine-actions.svelte.ts';
 import { TestBackend } from './test-backend.ts';
-import { jobRecord, settled } from './test-engine.ts';
+import { engineView, jobRecord, settled } from './test-engine.ts';
 
 let backend: TestBackend;
 let actions: EngineActions;
@@ -76,11 +76,10 @@ describe('changes to an engine', () => {
 });
 
 describe('why nothing may be changed', () => {
-  const readOnly = { name: 'prod', safety: 'read-only' as const };
-  it('is said of a read-only database and of nobody else', () => {
-    expect(whyNoChange({ place: 'database' }, readOnly)).toContain('prod is connected read-only');
-    expect(whyNoChange({ place: 'database' }, { name: 'prod', safety: 'confirm' })).toBeNull();
-    expect(whyNoChange({ place: 'local' }, readOnly)).toBeNull();
-    expect(whyNoChange(null, readOnly)).not.toBeNull();
+  it('is said of a read-only connection, and before the first word of the engine', () => {
+    const connection = { name: 'prod', safety: 'read-only' as const };
+    expect(whyNoChange(engineView(), connection)).toContain('prod is connected read-only');
+    expect(whyNoChange(engineView(), { ...connection, safety: 'confirm' })).toBeNull();
+    expect(whyNoChange(null, { ...connection, safety: 'confirm' })).not.toBeNull();
   });
 });

@@ -11,12 +11,11 @@ const SAMPLE = 3;
 
 /** Why nothing may be changed here, in words; null when it may. */
 export function whyNoChange(
-  view: Pick<EngineView, 'place'> | null,
+  view: EngineView | null,
   connection: Pick<ConnectionSummary, 'name' | 'safety'> | undefined,
 ): string | null {
   if (view === null || connection === undefined) return 'The engine has not answered yet';
-  // This computer's own jobs are this person's; a database's are under the connection's safety level.
-  if (view.place === 'local' || connection.safety !== 'read-only') return null;
+  if (connection.safety !== 'read-only') return null;
   return `${connection.name} is connected read-only: change its safety level under Connections`;
 }
 

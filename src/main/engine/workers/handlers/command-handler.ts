@@ -64,6 +64,8 @@ export class CommandHandler implements Handler {
     };
     const time = scriptTime(timeouts);
     using limit = deadline(this.#parts.clock, time.seconds, signal, this.#closing.signal);
+    // Nothing is started that somebody has just stopped waiting for.
+    limit.signal.throwIfAborted();
     this.#uses.set(job.id, use);
     const end = await stage('script', () =>
       this.#program(handler.command, declared, job.payload, use, limit.signal),
@@ -114,9 +116,12 @@ export class CommandHandler implements Handler {
   /** The health check: rejects with a JobError when the script is sick. */
   async #check(probe: readonly string[]): Promise<void> {
     const { timeouts } = this.#declared;
-    const seconds = timeouts.probeSeconds ?? timeouts.scriptSeconds ?? timeouts.jobSeconds;
+    const { probeSeconds, scriptSeconds, jobSeconds } = timeouts;
+    const seconds = probeSeconds ?? scriptSeconds ?? jobSeconds;
+    const whose = probeSeconds === undefined ? 'of the script' : 'probeSeconds';
     const declared = await this.#environment();
     using limit = deadline(this.#parts.clock, seconds, this.#closing.signal);
+    limit.signal.throwIfAborted();
     const end = await this.#program(probe, declared, undefined, null, limit.signal);
     const failure = verdictOn(end, {
       name: `the probe ${nameOf(probe)}`,
@@ -124,7 +129,7 @@ export class CommandHandler implements Handler {
       errorCodes: {},
       output: 'anything',
       memoryLimitBytes: this.#memoryLimitBytes,
-      late: `took longer than ${seconds} s (probeSeconds)`,
+      late: `took longer than ${seconds} s (${whose})`,
       hide: declared.hide,
     });
     if (failure) throw failure;

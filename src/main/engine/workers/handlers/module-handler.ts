@@ -86,17 +86,17 @@ export class ModuleHandler implements Handler {
 
   async #run(job: HandlerJob, context: HandlerContext): Promise<void> {
     const { threads, clock } = this.#parts;
-    using limit = deadline(clock, this.#scriptSeconds, context.signal, this.#closing.signal);
+    const { stage, progress } = context;
+    using whole = deadline(clock, undefined, context.signal, this.#closing.signal);
+    const runner =
+      (await threads.takeIdle(this.#spec)) ??
+      (await stage('load', () => threads.take(this.#spec, whole.signal)));
+    // Waiting for a thread is no time of the module's.
+    using limit = deadline(clock, this.#scriptSeconds, whole.signal);
+    this.#runners.set(job.id, runner);
     let done = false;
-    let runner: ModuleRunner | null = null;
     try {
-      const taken =
-        (await threads.takeIdle(this.#spec)) ??
-        (await context.stage('load', () => threads.take(this.#spec, limit.signal)));
-      runner = taken;
-      this.#runners.set(job.id, taken);
-      const { stage, progress } = context;
-      await taken.run(job, { signal: limit.signal, stage, progress });
+      await runner.run(job, { signal: limit.signal, stage, progress });
       done = true;
     } catch (error) {
       if (!limit.passed) throw error;
@@ -106,7 +106,7 @@ export class ModuleHandler implements Handler {
         { cause: error },
       );
     } finally {
-      if (runner) threads.release(runner, done);
+      threads.release(runner, done);
       // The same job may run here again while an earlier attempt is still being ended.
       if (this.#runners.get(job.id) === runner) this.#runners.delete(job.id);
     }

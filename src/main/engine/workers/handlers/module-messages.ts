@@ -1,29 +1,17 @@
 // What the pool and a thread of job modules say to each other.
 import { z } from 'zod';
-import { errorClassSchema } from '../../../../core/error-class.ts';
+import type { HandlerJob } from '../handler.ts';
 
-export const moduleThreadDataSchema = z.object({
+export interface ModuleThreadData {
   /** Absolute path of the module. */
-  file: z.string(),
-  export: z.string(),
-});
-export type ModuleThreadData = z.infer<typeof moduleThreadDataSchema>;
+  file: string;
+  export: string;
+}
 
-export const toThreadSchema = z.discriminatedUnion('t', [
-  z.object({
-    t: z.literal('run'),
-    job: z.object({
-      id: z.int(),
-      tenantId: z.string(),
-      kind: z.string(),
-      payload: z.unknown(),
-      attempt: z.int(),
-    }),
-  }),
+export type ToThread =
+  | { t: 'run'; job: HandlerJob }
   /** The job's time is up, or the engine stops. */
-  z.object({ t: z.literal('abort'), reason: z.string() }),
-]);
-export type ToThread = z.infer<typeof toThreadSchema>;
+  | { t: 'abort'; reason: string };
 
 export const fromThreadSchema = z.discriminatedUnion('t', [
   z.object({ t: z.literal('loaded') }),
@@ -44,7 +32,7 @@ export const fromThreadSchema = z.discriminatedUnion('t', [
     /** Of HTTP, as clients put it on their errors. */
     status: z.number().nullable(),
     /** What the module said of it by `class` and `retryAfterMs` on what it threw. */
-    class: errorClassSchema.nullable(),
+    class: z.string().nullable(),
     retryAfterMs: z.number().nonnegative().nullable(),
   }),
 ]);

@@ -5,6 +5,7 @@
 //      │                 │ ──────run──────────▶ │ ──aborted, does not yield──┐
 //      └─ unloadable ────┴──────────── dies ────┴────────▶ gone ◀────────────┘
 import { Worker } from 'node:worker_threads';
+import { errorClassSchema } from '../../../../core/error-class.ts';
 import type { Clock } from '../../clock.ts';
 import { type HandlerContext, type HandlerJob, JobError } from '../handler.ts';
 import {
@@ -218,8 +219,9 @@ function openStage(running: Running, id: number, name: string): void {
 
 function errorOf(failed: Extract<FromThread, { t: 'failed' }>): Error {
   const { name, message, stack, code, status, retryAfterMs } = failed;
-  if (failed.class !== null)
-    return new JobError(failed.class, message, retryAfterMs === null ? {} : { retryAfterMs });
+  const errorClass = errorClassSchema.safeParse(failed.class).data;
+  if (errorClass !== undefined)
+    return new JobError(errorClass, message, retryAfterMs === null ? {} : { retryAfterMs });
   // What the module says nothing of is judged like any other error (classify.ts): by its type, code and status.
   const Type = name === 'SyntaxError' ? SyntaxError : name === 'ReferenceError' ? ReferenceError : Error;
   const error = Object.assign(new Type(message), {

@@ -1,15 +1,12 @@
 // Entry of a thread that runs the jobs of one module, one at a time. Told by messages; see module-runner.ts.
+//
+// What comes in is made by module-runner.ts of the same build and is taken as it is: a schema library would make the
+// start of each thread four times as dear. What goes out may be a module's doing, and is parsed over there.
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { pathToFileURL } from 'node:url';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import { errorClassSchema } from '../../../../core/error-class.ts';
 import type { HandlerContext, HandlerJob } from '../handler.ts';
-import {
-  type FromThread,
-  type ModuleThreadData,
-  moduleThreadDataSchema,
-  toThreadSchema,
-} from './module-messages.ts';
+import type { FromThread, ModuleThreadData, ToThread } from './module-messages.ts';
 
 const BEAT_MS = 1_000;
 /** The histogram books whole intervals: what is over this is delay. */
@@ -19,7 +16,7 @@ const PROGRESS_EVERY_MS = 100;
 
 type JobFunction = (job: HandlerJob, context: HandlerContext) => unknown;
 
-if (parentPort) await serve(parentPort, moduleThreadDataSchema.parse(workerData));
+if (parentPort) await serve(parentPort, workerData as ModuleThreadData);
 
 async function serve(port: MessagePort, data: ModuleThreadData): Promise<void> {
   const send = (message: FromThread): void => port.postMessage(message);
@@ -31,8 +28,7 @@ async function serve(port: MessagePort, data: ModuleThreadData): Promise<void> {
     return;
   }
   let abort = new AbortController();
-  port.on('message', (raw: unknown) => {
-    const message = toThreadSchema.parse(raw);
+  port.on('message', (message: ToThread) => {
     if (message.t === 'abort') abort.abort(new Error(message.reason));
     else {
       abort = new AbortController();
@@ -121,7 +117,7 @@ function failed(thrown: unknown): FromThread {
     stack: text(of.stack),
     code: text(of.code),
     status: typeof of.status === 'number' && Number.isFinite(of.status) ? of.status : null,
-    class: errorClassSchema.safeParse(of.class).data ?? null,
+    class: text(of.class),
     retryAfterMs: typeof of.retryAfterMs === 'number' && of.retryAfterMs >= 0 ? of.retryAfterMs : null,
   };
 }

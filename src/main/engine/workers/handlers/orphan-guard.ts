@@ -29,6 +29,11 @@ export class OrphanGuard implements AsyncDisposable {
   #shell: Shell | null = null;
   #closed = false;
 
+  /** Starts what waits for our end, if it does not run. */
+  prepare(): void {
+    if (!this.#closed && process.platform !== 'win32') this.#shell ??= this.#start();
+  }
+
   /** From now on the group does not outlive this process by more than some seconds. */
   add(group: number): void {
     this.#groups.add(group);
@@ -52,9 +57,9 @@ export class OrphanGuard implements AsyncDisposable {
   }
 
   #tell(line: string): void {
-    if (this.#closed || process.platform === 'win32') return;
+    // A shell that is started now is told of all groups.
     if (this.#shell) this.#shell.stdin.write(line);
-    else this.#shell = this.#start();
+    else this.prepare();
   }
 
   #start(): Shell | null {

@@ -25,6 +25,11 @@ export class ProcessWatch implements AsyncDisposable {
     this.#clock = clock;
   }
 
+  /** A program is about to be started: what guards it against our death must be there first. */
+  prepare(): void {
+    this.#guard.prepare();
+  }
+
   /** From now on; the function returned ends it: the program has ended. Until then it does not outlive this process. */
   watch(group: ProcessGroup, watch: Watch): () => void {
     this.#guard.add(group.pid);

@@ -59,22 +59,17 @@ export async function runProgram(
   signal: AbortSignal,
 ): Promise<ProgramEnd> {
   const { clock, processes } = parts;
-  const child = await start(program);
+  // From the spawn to the guard's knowing of it nothing waits: who kills us in between would leave the program behind.
+  processes.prepare();
+  const child = start(program);
   if (child instanceof Error) return { how: 'unstartable', error: child };
-  const { pid } = child;
-  parts.onStart?.(pid);
-  const ended = endOf(child);
-  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
-  const group = new ProcessGroup(pid, clock);
-  const stdout = new BoundedOutput(program.stdout.keep, program.stdout.limitBytes);
-  const stderr = new BoundedOutput('last', STDERR_KEPT_BYTES);
-
+  if (child.pid === undefined) {
+    const [error] = (await once(child, 'error')) as [NodeJS.ErrnoException];
+    return { how: 'unstartable', error };
+  }
   const cut = Promise.withResolvers<Cut>();
-  const onAbort = (): void => cut.resolve({ how: 'aborted' });
-  signal.addEventListener('abort', onAbort, { once: true });
-  if (signal.aborted) onAbort();
+  const group = new ProcessGroup(child.pid, clock);
   using left = new DisposableStack();
-  left.defer(() => signal.removeEventListener('abort', onAbort));
   left.defer(
     processes.watch(group, {
       limitBytes: program.memoryLimitBytes,
@@ -82,6 +77,16 @@ export async function runProgram(
       onOver: (bytes) => cut.resolve({ how: 'memory', bytes }),
     }),
   );
+  parts.onStart?.(child.pid);
+  const ended = endOf(child);
+  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  const stdout = new BoundedOutput(program.stdout.keep, program.stdout.limitBytes);
+  const stderr = new BoundedOutput('last', STDERR_KEPT_BYTES);
+
+  const onAbort = (): void => cut.resolve({ how: 'aborted' });
+  signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  left.defer(() => signal.removeEventListener('abort', onAbort));
   left.defer(() => child.unref());
   left.defer(
     follow(child.stdout, stdout, clock, () => {
@@ -105,12 +110,10 @@ export async function runProgram(
   return { ...ending, stdout, stderr };
 }
 
-type Started = ChildProcessWithoutNullStreams & { pid: number };
-
-async function start({ command, cwd, env }: Program): Promise<Started | NodeJS.ErrnoException> {
+function start({ command, cwd, env }: Program): ChildProcessWithoutNullStreams | NodeJS.ErrnoException {
   const [file = '', ...args] = command;
   try {
-    const child = spawn(file, args, {
+    return spawn(file, args, {
       cwd,
       env,
       stdio: 'pipe',
@@ -119,16 +122,13 @@ async function start({ command, cwd, env }: Program): Promise<Started | NodeJS.E
       // A session and a group of its own, so that one signal reaches all of it. Windows has no such thing.
       detached: process.platform !== 'win32',
     });
-    if (child.pid !== undefined) return child as Started;
-    const [error] = (await once(child, 'error')) as [NodeJS.ErrnoException];
-    return error;
   } catch (error) {
     // Some refusals of the system are thrown: an argument list too long, a NUL in an argument.
     return error as NodeJS.ErrnoException;
   }
 }
 
-function endOf(child: Started): Promise<Ending> {
+function endOf(child: ChildProcessWithoutNullStreams): Promise<Ending> {
   return new Promise((resolve) => {
     child.once('exit', (code, signal) =>
       resolve(signal === null ? { how: 'exited', code: code ?? 0 } : { how: 'killed', signal }),
