@@ -113,7 +113,7 @@ describe('headway enqueue', () => {
       [802, 'row 802: it is no JS'],
       [1202, 'row 1202: it is no J'],
     ]);
-    expect(new Set(answers.map(({ id }) => id)).size).toBe(1_199 + 1);
+    expect(new Set(answers.flatMap(({ id }) => id ?? [])).size).toBe(1_203 - refused.length);
   });
 
   it.each<[string, string[], string, RegExp]>([
@@ -143,12 +143,6 @@ describe('headway enqueue', () => {
       ['--kind', 'mail', '--tenant', 'a'],
       '{"payload":1}\n'.repeat(50_001),
       /more than 50000 rows/,
-    ],
-    [
-      'bytes that are no text',
-      ['--kind', 'mail', '--tenant', 'a'],
-      '"\ud800"',
-      /no JSON|no text|missing|cannot be used/,
     ],
   ])('refuses %s with 2', async (_, args, stdin, words) => {
     const { code, stdout, stderr } = await enqueue(args, stdin);
