@@ -1,7 +1,6 @@
 // `headway enqueue`: jobs from the command line or from NDJSON on standard input into a store, with or without an engine
 // beside it.
 import { once } from 'node:events';
-import { join } from 'node:path';
 import { HeadwayError, toWireError } from '../../contract/errors.ts';
 import { jobKindSchema } from '../../contract/job-kinds.ts';
 import type { EngineKind } from '../engine/engine-parts.ts';
@@ -12,14 +11,11 @@ import { NdjsonLines } from '../engine/intake/ndjson-lines.ts';
 import { inSendersWords, PayloadLimits } from '../engine/intake/row-refusal.ts';
 import type { Enqueued, NewJob } from '../engine/job.ts';
 import type { Store } from '../engine/stores/store.ts';
-import { FileSecrets } from '../settings/file-secrets.ts';
-import { dataDirectoryOf } from './configuration.ts';
 import { EXIT, type ExitCode, exitWith, StoreFailure } from './exit-codes.ts';
-import { openJobStore } from './job-store.ts';
+import { type JobStoreOptions, openJobStore } from './job-store.ts';
 import { readJobsFile } from './jobs-file.ts';
 
-export interface EnqueueOptions {
-  store: string;
+export interface EnqueueOptions extends JobStoreOptions {
   kind?: string;
   tenant?: string;
   payload?: string;
@@ -29,7 +25,6 @@ export interface EnqueueOptions {
   key?: string;
   batch?: string;
   each: boolean;
-  data?: string;
 }
 
 const MB = 2 ** 20;
@@ -57,15 +52,26 @@ async function run(options: EnqueueOptions): Promise<ExitCode> {
     limits: new PayloadLimits(new Map(declared?.map((kind) => [kind.kind, kind.payloadLimitMegabytes]))),
   };
   const jobs = single ?? (options.each ? null : jobsOfRows(await allRows(process.stdin), rules));
-  await using store = await openJobStore(
-    options.store,
-    new FileSecrets(join(dataDirectoryOf(options), 'secrets.json')),
-  );
+  await using store = await open(options);
   const target = new Target(store, declared?.map(stubOf) ?? null);
   if (jobs === null) return await enqueueEach(target, rules);
   const enqueued = await target.all(jobs, (position) => (single ? null : position + 1));
   for (const [i, one] of enqueued.entries()) await say(single ? one : { row: i + 1, ...one });
   return EXIT.ok;
+}
+
+/** One process at a time works on a SQLite file; an engine that does has another way in. */
+async function open(options: EnqueueOptions): Promise<Store> {
+  try {
+    return await openJobStore(options);
+  } catch (error) {
+    const cause = error instanceof StoreFailure ? error.cause : null;
+    if (!(cause instanceof HeadwayError) || cause.code !== 'conflict') throw error;
+    const words = `${cause.message} A SQLite file has room for one: send the jobs to the engine that runs, by its HTTP intake (headway worker --http, POST /jobs).`;
+    throw new StoreFailure(error instanceof Error ? error.message : '', {
+      cause: new HeadwayError('conflict', words, { cause }),
+    });
+  }
 }
 
 /** Where jobs go: checked against the declared kinds, or against the shipped defaults where none are declared. */

@@ -33,6 +33,11 @@ const program = new Command('headway')
 
 const configOption = ['--config <file>', 'settings file; "-" reads it from standard input'] as const;
 
+const passwordOption = [
+  '--password-file <file>',
+  'password of the database (also HEADWAY_STORE_PASSWORD)',
+] as const;
+
 program
   .command('serve')
   .description('serve the window to a browser and print its URL with a one-time token')
@@ -56,6 +61,7 @@ program
   .description('run jobs without a window; exit codes and the jobs file: docs/engine.md')
   .requiredOption('--store <url>', 'sqlite:FILE, postgres://USER@HOST/DATABASE or mysql://USER@HOST/DATABASE')
   .requiredOption('--jobs <file>', 'declares the kinds of jobs')
+  .option(...passwordOption)
   .option('--workers <number>', 'jobs at once (also HEADWAY_WORKERS)', wholeNumber(1, 512))
   .option('--http <host:port>', 'take and hand out jobs over HTTP; port 0 takes a free one')
   .option('--token-file <file>', 'the token of --http; made when it is not there')
@@ -78,7 +84,7 @@ program
   .option('--key <key>', 'idempotency key; for rows KEY#1, KEY#2, …')
   .option('--batch <id>', 'names jobs that belong together')
   .option('--each', 'answer every row on its own instead of all or none', false)
-  .option('--data <directory>', 'data directory (secrets)')
+  .option(...passwordOption)
   .action(async (options: EnqueueOptions) => (await import('./enqueue.ts')).enqueue(options));
 
 try {

@@ -20,15 +20,14 @@ import { FileSecrets } from '../settings/file-secrets.ts';
 import { resolveSecret } from '../settings/resolve-secret.ts';
 import { dataDirectoryOf } from './configuration.ts';
 import { EXIT, type ExitCode, exitWith, StoreFailure } from './exit-codes.ts';
-import { openJobStore } from './job-store.ts';
+import { type JobStoreOptions, openJobStore } from './job-store.ts';
 import { readJobsFile } from './jobs-file.ts';
 import { type ListenAddress, listenAddress } from './listen-address.ts';
 import { loadKinds } from './worker-kinds.ts';
 import { WorkerLog } from './worker-log.ts';
 import { tokenOf } from './worker-token.ts';
 
-export interface WorkerOptions {
-  store: string;
+export interface WorkerOptions extends JobStoreOptions {
   jobs: string;
   workers?: number;
   http?: string;
@@ -49,8 +48,8 @@ const LAST_RESORT_MS = 5_000;
 
 export async function worker(options: WorkerOptions): Promise<void> {
   // From the beginning, so that a signal during the start ends in good order too.
-  const stop = stopSignal();
-  await exitWith(() => run(options, stop));
+  using stop = new StopSignal();
+  await exitWith(() => run(options, stop.first));
   setTimeout(() => process.exit(), LAST_RESORT_MS).unref();
 }
 
@@ -73,7 +72,7 @@ async function run(options: WorkerOptions, stop: Promise<string>): Promise<ExitC
       `Kinds with the handler "pull" (${pulled.map(({ kind }) => kind).join(', ')}) need --http HOST:PORT to be taken from.`,
     );
   const token = address === null ? null : await intakeToken(options, address);
-  const store = stack.use(await openJobStore(options.store, secrets));
+  const store = stack.use(await openJobStore(options));
 
   const attempts = new AttemptLedger();
   const onAttempt = (attempt: Attempt): void => {
@@ -224,15 +223,29 @@ function statusReports(everySeconds: number, tell: () => void): Disposable {
   };
 }
 
-/** The first signal, by name. A second one ends the process at once: what it holds is reclaimed from the store. */
-async function stopSignal(): Promise<string> {
-  const signals = ['SIGINT', 'SIGTERM'] as const;
-  // An idle engine has nothing else that keeps its process alive.
-  const stay = setInterval(() => undefined, 2 ** 30);
-  const first = await new Promise<string>((resolve) => {
-    for (const signal of signals) process.once(signal, () => resolve(signal));
-  });
-  clearInterval(stay);
-  for (const signal of signals) process.on(signal, () => process.exit(EXIT.failed));
-  return first;
+/** The first signal ends it in good order. A second one ends the process at once: what it holds is reclaimed from the store. */
+class StopSignal implements Disposable {
+  /** Resolves with the first signal's name. */
+  readonly first: Promise<string>;
+  /** An idle engine has nothing else that keeps its process alive. */
+  readonly #stay = setInterval(() => undefined, 2 ** 30);
+  readonly #onSignal: (name: string) => void;
+
+  constructor() {
+    const { promise, resolve } = Promise.withResolvers<string>();
+    let seen = 0;
+    this.first = promise;
+    this.#onSignal = (name) => {
+      seen += 1;
+      if (seen === 1) resolve(name);
+      else process.exit(EXIT.failed);
+    };
+    for (const signal of SIGNALS) process.on(signal, this.#onSignal);
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#stay);
+    for (const signal of SIGNALS) process.off(signal, this.#onSignal);
+  }
 }
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
