@@ -183,12 +183,12 @@ export class Engine {
     return this.#enqueuer.each(jobs);
   }
 
-  /** From the moment it resolves nothing more of the scope is started here. */
+  /** From the moment it resolves nothing more of a paused scope is started here. */
   async hold(hold: Hold): Promise<void> {
     await this.#parts.store.hold(hold);
     // An exchange that was under way may still bring claims of the scope.
     await this.#loop.settled();
-    this.#pool.giveBack((claim) => isHeld(claim, hold));
+    if (hold.mode === 'pause') this.#pool.giveBack((claim) => isHeld(claim, hold));
   }
 
   /** False when there was none. */

@@ -111,7 +111,7 @@ export class MemoryStore implements Store {
   }
 
   #claimable(eligible: Eligible): MemoryKind[] {
-    if (this.#holds.some((hold) => hold.tenantId === null && hold.kind === null)) return [];
+    if (this.#pauses().some((hold) => hold.tenantId === null && hold.kind === null)) return [];
     const kinds: MemoryKind[] = [];
     for (const { kind: name, limit } of eligible) {
       const kind = this.#jobs.kinds.get(name);
@@ -195,13 +195,20 @@ export class MemoryStore implements Store {
       for (const lane of this.#jobs.tenants.get(tenantId)?.lanes ?? [])
         lane.setHeld(this.#isHeld(tenantId, lane.kind.name));
     } else if (kind !== null) {
-      this.#jobs.kind(kind).held = this.#holds.some((hold) => hold.tenantId === null && hold.kind === kind);
+      this.#jobs.kind(kind).held = this.#pauses().some(
+        (hold) => hold.tenantId === null && hold.kind === kind,
+      );
     }
   }
 
   /** Whether the tenant, or the kind of it, is stopped; not the kind for all. */
+  /** What claims obey; a drain is obeyed by enqueue alone. */
+  #pauses(): Hold[] {
+    return this.#holds.filter(({ mode }) => mode === 'pause');
+  }
+
   #isHeld(tenantId: string, kind: string): boolean {
-    return this.#holds.some(
+    return this.#pauses().some(
       (hold) => hold.tenantId === tenantId && (hold.kind === null || hold.kind === kind),
     );
   }

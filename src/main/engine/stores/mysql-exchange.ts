@@ -2,7 +2,7 @@
 // settle and search, take and commit.
 import type { Claim, Settlement } from '../job.ts';
 import { cascade, type Change } from './mysql-cascade.ts';
-import { GUARD, holdOf, readHolds } from './mysql-holds.ts';
+import { GUARD, holdOf, isPause, readHolds } from './mysql-holds.ts';
 import { JobLedger, stateCode, type LockedJob } from './mysql-ledger.ts';
 import { childrenOf, lockById } from './mysql-operator.ts';
 import {
@@ -78,7 +78,7 @@ class Exchanging {
     const heard = changes.filter(({ parentId }) => parents.has(parentId));
     if (heard.length > 0) await cascade(this.#transaction, this.#ledger, heard);
 
-    const candidates = await this.#search(readHolds(holdRows), rest.flat().map(laneOf));
+    const candidates = await this.#search(readHolds(holdRows).filter(isPause), rest.flat().map(laneOf));
     const chosen = take?.order === 'turns' ? this.#inTurns(take.takes, candidates) : this.#first(candidates);
     const claimedIds = chosen.map(({ id }) => id);
     const byLane = Map.groupBy(chosen, ({ laneId }) => laneId);

@@ -27,7 +27,10 @@ export const readHolds = (rows: readonly Row[]): Hold[] =>
     };
   });
 
-/** The hold that stops a tenant's jobs of a kind, if any does. */
+/** What claims obey; a drain is obeyed by enqueue alone. */
+export const isPause = ({ mode }: Hold): boolean => mode === 'pause';
+
+/** The hold among these that is meant for a tenant's jobs of a kind. */
 export const holdOf = (holds: readonly Hold[], job: { tenantId: string; kind: string }): Hold | undefined =>
   holds.find(
     ({ tenantId, kind }) =>

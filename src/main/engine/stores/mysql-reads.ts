@@ -2,7 +2,7 @@
 import { errorClassSchema } from '../../../core/error-class.ts';
 import { exact } from '../../../core/count.ts';
 import type { Depths, JobRecord, TenantDepth } from '../job.ts';
-import { holds } from './mysql-holds.ts';
+import { holds, isPause } from './mysql-holds.ts';
 import { readFailedAttempts, stateCode, STATES } from './mysql-ledger.ts';
 import { from, matching } from './mysql-operator.ts';
 import {
@@ -23,7 +23,7 @@ export async function readyTenants(
   { after, limit, eligible }: { after: string | null; limit: number; eligible: Eligible },
 ): Promise<ReadyTenant[]> {
   if (limit <= 0) return [];
-  const stopped = await holds(pool);
+  const stopped = (await holds(pool)).filter(isPause);
   const isStopped = (kind: string): boolean =>
     stopped.some((one) => one.tenantId === null && (one.kind === null || one.kind === kind));
   const kinds = eligible

@@ -144,13 +144,13 @@ DECLARE
   v_held boolean; v_total bigint; v_kinds text[]; v_limits int[]; v_limited boolean; v_tids tid[]; v_bytes bigint;
   v_lane_tenants text[]; v_lane_kinds text[]; v_lane_counts int[]; r record; v_kind int;
 BEGIN
-  v_held := EXISTS (SELECT FROM ${s}.hold);
+  v_held := EXISTS (SELECT FROM ${s}.pause);
   v_total := CASE WHEN p_tenants IS NULL THEN p_count ELSE (SELECT sum(n) FROM unnest(p_counts) AS n) END;
   -- A limit that this exchange cannot reach is none.
   SELECT array_agg(k.kind), array_agg(CASE WHEN k.most < v_total THEN k.most END) INTO v_kinds, v_limits
   FROM unnest(p_kinds, p_limits) AS k (kind, most)
   WHERE coalesce(k.most, 1) > 0 AND NOT (v_held AND EXISTS (
-    SELECT FROM ${s}.hold AS h WHERE h.tenant_id IS NULL AND (h.kind IS NULL OR h.kind = k.kind)));
+    SELECT FROM ${s}.pause AS h WHERE h.tenant_id IS NULL AND (h.kind IS NULL OR h.kind = k.kind)));
   IF v_kinds IS NULL THEN RETURN NULL; END IF;
   v_limited := EXISTS (SELECT FROM unnest(v_limits) AS most WHERE most IS NOT NULL);
 
@@ -159,13 +159,13 @@ BEGIN
     SELECT array_agg(j.tid), sum(j.bytes) INTO v_tids, v_bytes FROM (
       SELECT ctid AS tid, octet_length(payload) AS bytes FROM ${s}.job
       WHERE kind = ANY(v_kinds) AND (NOT v_held OR NOT EXISTS (
-        SELECT FROM ${s}.hold AS h WHERE h.tenant_id = job.tenant_id AND (h.kind IS NULL OR h.kind = job.kind)))
+        SELECT FROM ${s}.pause AS h WHERE h.tenant_id = job.tenant_id AND (h.kind IS NULL OR h.kind = job.kind)))
       ORDER BY id LIMIT p_count FOR UPDATE SKIP LOCKED) AS j;
   ELSIF p_tenants IS NULL THEN
     -- job_pkey, past kinds that have reached their limit
     FOR r IN SELECT ctid AS tid, kind FROM ${s}.job
       WHERE kind = ANY(v_kinds) AND (NOT v_held OR NOT EXISTS (
-        SELECT FROM ${s}.hold AS h WHERE h.tenant_id = job.tenant_id AND (h.kind IS NULL OR h.kind = job.kind)))
+        SELECT FROM ${s}.pause AS h WHERE h.tenant_id = job.tenant_id AND (h.kind IS NULL OR h.kind = job.kind)))
       ORDER BY id
     LOOP
       v_kind := array_position(v_kinds, r.kind);
@@ -222,7 +222,7 @@ BEGIN
     -- job_lane
     CROSS JOIN LATERAL (SELECT rank, ready_at, id FROM ${s}.job WHERE tenant_id = t.tenant_id AND kind = k.kind
       ORDER BY rank, ready_at, id LIMIT least(t.most, k.most)) AS head
-    WHERE NOT EXISTS (SELECT FROM ${s}.hold AS h WHERE h.tenant_id = t.tenant_id AND (h.kind IS NULL OR h.kind = k.kind))
+    WHERE NOT EXISTS (SELECT FROM ${s}.pause AS h WHERE h.tenant_id = t.tenant_id AND (h.kind IS NULL OR h.kind = k.kind))
   ) AS c WHERE p_limited OR c.place <= c.most;
   IF v_takes IS NULL THEN RETURN; END IF;
 

@@ -139,10 +139,10 @@ CREATE FUNCTION ${s}.ready(p_after text, p_limit int, p_kinds text[]) RETURNS te
 LANGUAGE plpgsql STABLE ${BY_INDEX} AS $$
 DECLARE v_kinds text[] := p_kinds; v_tenants text[]; v_held boolean;
 BEGIN
-  v_held := EXISTS (SELECT FROM ${s}.hold);
+  v_held := EXISTS (SELECT FROM ${s}.pause);
   IF v_held THEN
     SELECT array_agg(k) INTO v_kinds FROM unnest(p_kinds) AS k
-    WHERE NOT EXISTS (SELECT FROM ${s}.hold WHERE tenant_id IS NULL AND (kind IS NULL OR kind = k));
+    WHERE NOT EXISTS (SELECT FROM ${s}.pause WHERE tenant_id IS NULL AND (kind IS NULL OR kind = k));
   END IF;
   IF p_limit < 1 OR coalesce(cardinality(v_kinds), 0) = 0 THEN RETURN '{}'; END IF;
   WITH RECURSIVE first AS (
@@ -166,7 +166,7 @@ BEGIN
     WHERE CASE WHEN NOT v_held AND kind = ANY(v_kinds) THEN true ELSE EXISTS (
       SELECT FROM unnest(v_kinds) AS k WHERE EXISTS (
           SELECT FROM ${s}.job WHERE job.tenant_id = around.tenant_id AND job.kind = k)
-        AND NOT EXISTS (SELECT FROM ${s}.hold AS h
+        AND NOT EXISTS (SELECT FROM ${s}.pause AS h
           WHERE h.tenant_id = around.tenant_id AND (h.kind IS NULL OR h.kind = k))) END
     LIMIT p_limit) AS seen;
   RETURN coalesce(v_tenants, '{}');

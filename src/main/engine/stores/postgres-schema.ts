@@ -107,6 +107,8 @@ const migrations: ((schema: string) => string)[] = [
     tenant_id text COLLATE "C", kind text COLLATE "C", -- null: all
     mode text NOT NULL, by text NOT NULL, reason text NOT NULL, since bigint NOT NULL
   );
+  -- What claims obey; a drain is obeyed by enqueue alone.
+  CREATE VIEW pause AS SELECT tenant_id, kind FROM hold WHERE mode = 'pause';
 
   -- Counts are kept by the tables themselves: no statement can forget them.
   CREATE FUNCTION job_arrives() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN

@@ -41,7 +41,7 @@ export class SqliteReadOnlyStore implements Store {
 
   ready(request: { after: string | null; limit: number; eligible: Eligible }): Promise<ReadyTenant[]> {
     return this.#look(() => {
-      const stopped = this.#views.holds().filter((hold) => hold.tenantId === null);
+      const stopped = this.#views.holds().filter((hold) => hold.mode === 'pause' && hold.tenantId === null);
       const kinds = this.#views.kinds().flatMap(({ id, name }) => {
         const isHeld = stopped.some((hold) => hold.kind === null || hold.kind === name);
         return isHeld || !request.eligible.some(({ kind, limit }) => kind === name && limit !== 0)

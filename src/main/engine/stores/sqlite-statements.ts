@@ -182,7 +182,7 @@ export const writingStatements = {
   // UNIQUE (tenant, kind)
   applyHolds: `
     UPDATE lane SET held = EXISTS (
-      SELECT 1 FROM hold WHERE hold.tenant = lane.tenant
+      SELECT 1 FROM hold WHERE hold.mode = 'pause' AND hold.tenant = lane.tenant
         AND (hold.kind IS NULL OR hold.kind = (SELECT name FROM kind WHERE kind.id = lane.kind)))
     WHERE tenant = ?`,
 

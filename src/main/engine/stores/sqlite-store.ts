@@ -123,7 +123,7 @@ export class SqliteStore implements Store {
   }
 
   #claimable(eligible: Eligible): KindBudget[] {
-    const stopped = this.#holds.filter((hold) => hold.tenantId === null);
+    const stopped = this.#holds.filter((hold) => hold.mode === 'pause' && hold.tenantId === null);
     if (stopped.some((hold) => hold.kind === null)) return [];
     return eligible.flatMap(({ kind, limit }) => {
       const id = this.#lanes.kindId(kind);
@@ -142,7 +142,7 @@ export class SqliteStore implements Store {
       (nowMs) => {
         const taken = this.#ends.settle(settlements, owner);
         const kinds = take ? this.#claimable(eligible) : [];
-        const isAnyHeld = this.#holds.some((hold) => hold.tenantId !== null);
+        const isAnyHeld = this.#holds.some((hold) => hold.mode === 'pause' && hold.tenantId !== null);
         const claims = take ? this.#claims.take(take, kinds, isAnyHeld, owner, nowMs) : [];
         if (cursor !== null && cursor !== before) {
           this.#sql.moveCursor.run(cursor);

@@ -341,7 +341,8 @@ export class StoreModel {
 
   #claimable(kinds: readonly string[]): ModelJob[] {
     return this.#in('ready').filter(
-      (one) => kinds.includes(one.kind) && !this.#holds.some((hold) => covers(hold, one)),
+      (one) =>
+        kinds.includes(one.kind) && !this.#holds.some((hold) => hold.mode === 'pause' && covers(hold, one)),
     );
   }
 

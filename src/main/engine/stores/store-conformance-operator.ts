@@ -75,26 +75,35 @@ export function operatorPromises({ make, another }: StoreFixture): void {
       }
     });
 
-    it.each(scopes)('that drain %s refuse new jobs, and no others', async (_, scope) => {
-      await using store = await make();
-      await store.hold(held(scope.tenantId, scope.kind, 'drain'));
-      for (const tenantId of ['a', 'b'])
-        for (const kind of ['mail', 'sync']) {
-          const enqueued = store.enqueue([job(tenantId, { kind })], T);
-          const refused =
-            (scope.tenantId === null || scope.tenantId === tenantId) &&
-            (scope.kind === null || scope.kind === kind);
-          if (refused) await expect(enqueued).rejects.toMatchObject({ code: 'conflict' });
-          else expect(await enqueued).toHaveLength(1);
-        }
-      await expect(
-        store.enqueue(
-          [job('c', { kind: 'report' }), job(scope.tenantId ?? 'a', { kind: scope.kind ?? 'mail' })],
-          T,
-        ),
-      ).rejects.toMatchObject({ code: 'conflict' });
-      expect(await depthOf(store, 'c')).toBeUndefined();
-    });
+    it.each(scopes)(
+      'that drain %s refuse new jobs, and no others; what is stored is worked off',
+      async (_, scope) => {
+        await using store = await make();
+        const stored = [job('a'), job('a', sync), job('b'), job('b', sync)];
+        await put(store, stored);
+        await store.hold(held(scope.tenantId, scope.kind, 'drain'));
+        for (const tenantId of ['a', 'b'])
+          for (const kind of ['mail', 'sync']) {
+            const enqueued = store.enqueue([job(tenantId, { kind })], T);
+            const refused =
+              (scope.tenantId === null || scope.tenantId === tenantId) &&
+              (scope.kind === null || scope.kind === kind);
+            if (refused) await expect(enqueued).rejects.toMatchObject({ code: 'conflict' });
+            else expect(await enqueued).toHaveLength(1);
+          }
+        await expect(
+          store.enqueue(
+            [job('c', { kind: 'report' }), job(scope.tenantId ?? 'a', { kind: scope.kind ?? 'mail' })],
+            T,
+          ),
+        ).rejects.toMatchObject({ code: 'conflict' });
+        expect(await depthOf(store, 'c')).toBeUndefined();
+        // Those from before, and those that were not refused.
+        const ready = (await store.depths(0)).tenants.reduce((sum, tenant) => sum + tenant.ready.value, 0);
+        expect(ready).toBeGreaterThanOrEqual(stored.length);
+        expect(await claim(store, { a: 9, b: 9 })).toHaveLength(ready);
+      },
+    );
 
     it('of one scope replace each other and stand beside those of other scopes', async () => {
       await using store = await make();

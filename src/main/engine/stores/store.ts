@@ -49,7 +49,10 @@ export interface Exchange {
   nowMs: number;
 }
 
-/** What is stopped by hand. `drain` also refuses new jobs. The whole store: both `tenantId` and `kind` null. */
+/**
+ * What is stopped by hand. `pause`: nothing of it is claimed, new jobs are taken and wait. `drain`: new jobs are refused, what is
+ * stored is worked off. The whole store: both `tenantId` and `kind` null.
+ */
 export interface Hold {
   tenantId: string | null;
   kind: string | null;
@@ -111,14 +114,14 @@ export interface Store extends AsyncDisposable {
   enqueue(jobs: readonly NewJob[], nowMs: number): Promise<Enqueued[]>;
 
   /**
-   * Up to `limit` tenants with ready jobs of eligible kinds that no hold stops, ascending by id from the first above
+   * Up to `limit` tenants with ready jobs of eligible kinds that no pause stops, ascending by id from the first above
    * `after` and around to it again. Tenant ids are ordered byte by byte in UTF-8. Its cost grows with `limit`, not with the backlog.
    */
   ready(request: { after: string | null; limit: number; eligible: Eligible }): Promise<ReadyTenant[]>;
 
   /**
    * Ends claims and makes new ones in one commit. `taken`: for each settlement whether it counted; false = the claim was
-   * no longer its owner's. `claims`: at most what was asked for, never of a held tenant or kind; in turns: the first of
+   * no longer its owner's. `claims`: at most what was asked for, never of a paused tenant or kind; in turns: the first of
    * each take in order, then the second of each, and so on. Payloads of one exchange stay under 16 MB beyond its first claim.
    */
   exchange(request: Exchange): Promise<{ taken: boolean[]; claims: Claim[] }>;
@@ -148,7 +151,7 @@ export interface Store extends AsyncDisposable {
   depths(frontLimit: number): Promise<Depths>;
 
   holds(): Promise<Hold[]>;
-  /** From the moment it resolves no claim of the scope is made by anyone. Replaces a hold of the same scope. */
+  /** From the moment it resolves it is obeyed by every claim and every enqueue. Replaces a hold of the same scope. */
   hold(hold: Hold): Promise<void>;
   /** False when there was none. */
   unhold(scope: HoldScope): Promise<boolean>;

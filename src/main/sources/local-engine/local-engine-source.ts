@@ -75,10 +75,10 @@ export class LocalEngineSource implements Source {
   }
 }
 
-/** A hold of the tenant, or of the whole engine; one of a single kind stops nobody altogether. */
+/** A pause of the tenant, or of the whole engine; one of a single kind stops nobody altogether, nor does a drain. */
 function pauseOf(tenantId: string, { holds }: EngineReading): SourceSample['tenants'][number]['paused'] {
+  const pauses = holds.filter(({ mode, kind }) => mode === 'pause' && kind === null);
   const hold =
-    holds.find((each) => each.tenantId === tenantId && each.kind === null) ??
-    holds.find((each) => each.tenantId === null && each.kind === null);
+    pauses.find((pause) => pause.tenantId === tenantId) ?? pauses.find((pause) => pause.tenantId === null);
   return hold ? { by: hold.by, sinceMs: hold.sinceMs, reason: hold.reason } : null;
 }

@@ -70,7 +70,7 @@ function holdPlan(mode: Hold['mode'], scope: HoldScope, context: PlanContext): E
         ]
       : [
           `New ${jobs} are refused: their senders get an error until it is resumed.`,
-          'What runs finishes; what is stored stays, and starts when it is resumed.',
+          'What is stored is worked off as before; jobs that failed are still tried again.',
         ],
     undo: 'Resume it, here or under “Held”.',
     button: pause ? 'Pause' : 'Drain',
