@@ -1,11 +1,13 @@
 // A process that runs the engine on a store file and tells what it starts and finishes: for tests that kill it.
+import { writeSync } from 'node:fs';
 import { jobKindSchema } from '../../src/contract/job-kinds.ts';
 import { sleep, systemClock } from '../../src/main/engine/clock.ts';
 import { Engine } from '../../src/main/engine/engine.ts';
 import { SqliteStore } from '../../src/main/engine/stores/sqlite-store.ts';
 
 const [file = '', owner = '', workers = '8', runMs = '0'] = process.argv.slice(2);
-const say = (line: object): boolean => process.stdout.write(`${JSON.stringify(line)}\n`);
+/** At once, also when the reader is slow: what was said before a kill is heard. */
+const say = (line: object): number => writeSync(1, `${JSON.stringify(line)}\n`);
 
 const { handler: _, ...policy } = jobKindSchema.parse({
   kind: 'mail',
