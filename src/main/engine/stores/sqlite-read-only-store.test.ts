@@ -18,7 +18,7 @@ afterEach(() => rmSync(folder, { recursive: true }));
 const HOLD = {
   tenantId: null,
   kind: 'sync',
-  mode: 'drain' as const,
+  mode: 'pause' as const,
   by: 'ann',
   reason: 'release',
   sinceMs: T,
