@@ -1,20 +1,28 @@
 // The tenants that have ready jobs of one kind, in the order of the circle. A turn costs the same with ten tenants and
 // with a hundred thousand: nothing is sorted, a place is found by halving, and a lane that runs empty stays in its place
 // until a walk comes by, since most are soon filled again.
-import type { MemoryLane } from './memory-lane.ts';
 
 /** Lanes in one piece of the circle: inserting moves no more than these. */
 const PIECE = 256;
 
-export class TenantCircle {
+/** A lane, as far as the circle is concerned. */
+export interface CircleLane {
+  readonly key: string;
+  readonly ready: number;
+  readonly held: boolean;
+  /** The circle has it in its place; only the circle writes this. */
+  inCircle: boolean;
+}
+
+export class TenantCircle<L extends CircleLane> {
   /** Ascending by key, none empty. */
-  readonly #pieces: MemoryLane[][] = [];
+  readonly #pieces: L[][] = [];
 
   /** Does nothing when it is in its place. */
-  add(lane: MemoryLane): void {
+  add(lane: L): void {
     if (lane.inCircle) return;
     lane.inCircle = true;
-    const { key } = lane.tenant;
+    const { key } = lane;
     const at = Math.max(0, this.#pieceOf(key));
     const piece = this.#pieces[at];
     if (!piece) {
@@ -26,8 +34,8 @@ export class TenantCircle {
   }
 
   /** Up to `limit` lanes with ready jobs whose keys are above `after` (all when null) and at most `upTo`. */
-  walk(after: string | null, upTo: string | null, limit: number): MemoryLane[] {
-    const found: MemoryLane[] = [];
+  walk(after: string | null, upTo: string | null, limit: number): L[] {
+    const found: L[] = [];
     let at = after === null ? 0 : Math.max(0, this.#pieceOf(after));
     let from = after === null ? 0 : firstAbove(this.#pieces[at] ?? [], after);
     while (at < this.#pieces.length && found.length < limit) {
@@ -38,7 +46,7 @@ export class TenantCircle {
       for (; i < piece.length && found.length < limit; i++) {
         const lane = piece[i];
         if (!lane) break;
-        if (upTo !== null && lane.tenant.key > upTo) {
+        if (upTo !== null && lane.key > upTo) {
           isPast = true;
           break;
         }
@@ -64,7 +72,7 @@ export class TenantCircle {
     while (low < high) {
       const middle = (low + high) >>> 1;
       const first = this.#pieces[middle]?.[0];
-      if (first && first.tenant.key <= key) low = middle + 1;
+      if (first && first.key <= key) low = middle + 1;
       else high = middle;
     }
     return low - 1;
@@ -72,13 +80,13 @@ export class TenantCircle {
 }
 
 /** Index of the first lane whose key is above. */
-function firstAbove(lanes: readonly MemoryLane[], key: string): number {
+function firstAbove(lanes: readonly CircleLane[], key: string): number {
   let low = 0;
   let high = lanes.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
     const lane = lanes[middle];
-    if (lane && lane.tenant.key <= key) low = middle + 1;
+    if (lane && lane.key <= key) low = middle + 1;
     else high = middle;
   }
   return low;

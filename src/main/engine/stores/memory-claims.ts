@@ -9,7 +9,7 @@ import { EXCHANGE_PAYLOAD_BYTES, type Eligible, type ReadyTenant, type Take } fr
 
 /** Up to `limit` tenants with ready jobs of the kinds, from the first above `after` and around to it. */
 export function readyTenants(
-  kinds: readonly MemoryKind[],
+  kinds: readonly MemoryKind<MemoryLane>[],
   after: string | null,
   limit: number,
 ): ReadyTenant[] {
@@ -28,7 +28,7 @@ export function readyTenants(
 }
 
 function merged(
-  kinds: readonly MemoryKind[],
+  kinds: readonly MemoryKind<MemoryLane>[],
   after: string | null,
   upTo: string | null,
   limit: number,
@@ -40,17 +40,17 @@ function merged(
     let first: MemoryLane | undefined;
     for (const [i, walk] of walks.entries()) {
       const lane = walk[places[i] ?? 0];
-      if (lane && (!first || lane.tenant.key < first.tenant.key)) first = lane;
+      if (lane && (!first || lane.key < first.key)) first = lane;
     }
     if (!first) break;
     let ready = 0;
     for (const [i, walk] of walks.entries()) {
       const lane = walk[places[i] ?? 0];
-      if (lane?.tenant !== first.tenant) continue;
+      if (lane?.tenantId !== first.tenantId) continue;
       ready += lane.ready;
       places[i] = (places[i] ?? 0) + 1;
     }
-    tenants.push({ tenantId: first.tenant.id, readyAtLeast: ready });
+    tenants.push({ tenantId: first.tenantId, readyAtLeast: ready });
   }
   return tenants;
 }
@@ -60,11 +60,11 @@ export class ClaimBatch {
   readonly claims: Claim[] = [];
   readonly #jobs: JobStates;
   readonly #owner: string;
-  readonly #kinds: readonly MemoryKind[];
+  readonly #kinds: readonly MemoryKind<MemoryLane>[];
   #payloadBytes = 0;
 
   /** `kinds`: those it may claim of; `eligible` says how many of each. */
-  constructor(jobs: JobStates, owner: string, kinds: readonly MemoryKind[], eligible: Eligible) {
+  constructor(jobs: JobStates, owner: string, kinds: readonly MemoryKind<MemoryLane>[], eligible: Eligible) {
     this.#jobs = jobs;
     this.#owner = owner;
     this.#kinds = kinds;

@@ -16,7 +16,7 @@ export class JobStates {
   /** Of the call at hand; epoch ms, whole. */
   nowMs = 0;
   readonly byId = new JobTable();
-  readonly kinds = new Map<string, MemoryKind>();
+  readonly kinds = new Map<string, MemoryKind<MemoryLane>>();
   readonly tenants = new Map<string, MemoryTenant>();
   readonly running = new RunningJobs();
   readonly delayed = new AgeQueue();
@@ -37,9 +37,9 @@ export class JobStates {
     this.#isHeld = isHeld;
   }
 
-  kind(name: string): MemoryKind {
+  kind(name: string): MemoryKind<MemoryLane> {
     let kind = this.kinds.get(name);
-    if (!kind) this.kinds.set(name, (kind = new MemoryKind(name)));
+    if (!kind) this.kinds.set(name, (kind = new MemoryKind<MemoryLane>(name)));
     return kind;
   }
 
@@ -49,7 +49,7 @@ export class JobStates {
     return tenant;
   }
 
-  #lane(tenant: MemoryTenant, kind: MemoryKind): MemoryLane {
+  #lane(tenant: MemoryTenant, kind: MemoryKind<MemoryLane>): MemoryLane {
     let lane = tenant.lane(kind);
     if (!lane) tenant.lanes.push((lane = new MemoryLane(tenant, kind, this.#isHeld(tenant.id, kind.name))));
     return lane;

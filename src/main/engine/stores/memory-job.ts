@@ -1,6 +1,5 @@
 // A job as the memory store keeps it, and the table that finds it by id.
 import type { FailedAttempt, JobState, NewJob } from '../job.ts';
-import type { MemoryLane } from './memory-lane.ts';
 
 /** What few jobs have. */
 export interface JobExtra {
@@ -15,9 +14,21 @@ export interface JobExtra {
   onDeadParent: NonNullable<NewJob['onDeadParent']>;
 }
 
+/** The lane of a job (memory-lane.ts), as far as the job's ways through its states go. */
+export interface JobLane extends Record<JobState, number> {
+  readonly tenantId: string;
+  readonly kind: { readonly name: string; budget: number };
+  readonly held: boolean;
+  arrivals: number;
+  attempts: number;
+  lastStartedAtMs: number;
+  addReady(job: MemoryJob): void;
+  deleteReady(job: MemoryJob): void;
+}
+
 export interface MemoryJob {
   readonly id: number;
-  readonly lane: MemoryLane;
+  readonly lane: JobLane;
   /** The payload itself where it is a value that nobody can change, else its JSON text. */
   readonly payload: string | number | boolean | null;
   readonly payloadIsText: boolean;

@@ -2,15 +2,15 @@
 // then readiness, then id). Everything that a claim and its end touch stands in the lane and in the job, because with ten
 // thousand tenants it is the memory that is slow: two objects a claim, whatever the number of tenants.
 import { AgeQueue, isOlder } from './memory-age-queue.ts';
-import type { MemoryJob } from './memory-job.ts';
+import type { JobLane, MemoryJob } from './memory-job.ts';
 import type { MemoryKind } from './memory-kind.ts';
-import type { MemoryTenant } from './memory-tenant.ts';
 
 /** The ready jobs of the lane's usual priority are its own queue. */
-export class MemoryLane extends AgeQueue {
-  readonly tenant: MemoryTenant;
+export class MemoryLane extends AgeQueue implements JobLane {
   readonly tenantId: string;
-  readonly kind: MemoryKind;
+  /** Of its tenant in the circle: ordered by `<` as the ids are byte by byte. */
+  readonly key: string;
+  readonly kind: MemoryKind<MemoryLane>;
   /** Whether the circle of its kind has it (memory-circle.ts). */
   inCircle = false;
   /** Its tenant, or the two of them together, are stopped by hand. */
@@ -30,10 +30,10 @@ export class MemoryLane extends AgeQueue {
   /** Ready jobs of other priorities, highest first; without empty ones. Most lanes never have any. */
   #others: { priority: number; jobs: AgeQueue }[] | null = null;
 
-  constructor(tenant: MemoryTenant, kind: MemoryKind, held: boolean) {
+  constructor(tenant: { id: string; key: string }, kind: MemoryKind<MemoryLane>, held: boolean) {
     super();
-    this.tenant = tenant;
     this.tenantId = tenant.id;
+    this.key = tenant.key;
     this.kind = kind;
     this.held = held;
   }

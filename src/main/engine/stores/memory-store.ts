@@ -6,6 +6,7 @@ import type { IdSet } from './memory-id-set.ts';
 import { JobStates } from './memory-job-states.ts';
 import type { MemoryJob } from './memory-job.ts';
 import type { MemoryKind } from './memory-kind.ts';
+import type { MemoryLane } from './memory-lane.ts';
 import { ancestorOf, chosen, deadGroupsOf, depthsOf, recordOf } from './memory-views.ts';
 import { drained, newJobRow, parentIsDead, type NewJobRow } from './new-job-row.ts';
 import {
@@ -110,9 +111,9 @@ export class MemoryStore implements Store {
     return Promise.resolve(readyTenants(this.#claimable(request.eligible), request.after, request.limit));
   }
 
-  #claimable(eligible: Eligible): MemoryKind[] {
+  #claimable(eligible: Eligible): MemoryKind<MemoryLane>[] {
     if (this.#pauses().some((hold) => hold.tenantId === null && hold.kind === null)) return [];
-    const kinds: MemoryKind[] = [];
+    const kinds: MemoryKind<MemoryLane>[] = [];
     for (const { kind: name, limit } of eligible) {
       const kind = this.#jobs.kinds.get(name);
       if (kind && !kind.held && limit !== 0) kinds.push(kind);

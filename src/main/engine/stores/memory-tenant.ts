@@ -15,7 +15,7 @@ export class MemoryTenant {
     this.key = byteOrderKey(id);
   }
 
-  lane(kind: MemoryKind): MemoryLane | undefined {
+  lane(kind: MemoryKind<MemoryLane>): MemoryLane | undefined {
     for (const lane of this.lanes) if (lane.kind === kind) return lane;
     return undefined;
   }

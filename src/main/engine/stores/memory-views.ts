@@ -10,11 +10,11 @@ import type { DeadGroup, JobFilter } from './store.ts';
 
 export function depthsOf(jobs: JobStates, cursor: string | null, frontLimit: number): Depths {
   const seen = lowestReady(jobs, frontLimit + 1);
-  const front = Map.groupBy(seen.slice(0, frontLimit), (job) => job.lane.tenant);
-  const oldestRunning = new Map<MemoryTenant, number>();
+  const front = Map.groupBy(seen.slice(0, frontLimit), (job) => job.lane.tenantId);
+  const oldestRunning = new Map<string, number>();
   for (const { lane, claimedAtMs } of jobs.running) {
-    const known = oldestRunning.get(lane.tenant);
-    if (known === undefined || claimedAtMs < known) oldestRunning.set(lane.tenant, claimedAtMs);
+    const known = oldestRunning.get(lane.tenantId);
+    if (known === undefined || claimedAtMs < known) oldestRunning.set(lane.tenantId, claimedAtMs);
   }
   return {
     cursor,
@@ -35,11 +35,11 @@ export function depthsOf(jobs: JobStates, cursor: string | null, frontLimit: num
         blocked: exact(sum((lane) => lane.blocked)),
         dead: exact(sum((lane) => lane.dead)),
         oldestReady: oldestOf(tenant),
-        oldestRunningAtMs: oldestRunning.get(tenant) ?? null,
+        oldestRunningAtMs: oldestRunning.get(tenant.id) ?? null,
         lastStartedAtMs: lastStartedAtMs > 0 ? lastStartedAtMs : null,
         arrivalsTotal: sum((lane) => lane.arrivals),
         attemptsTotal: sum((lane) => lane.attempts),
-        frontIds: (front.get(tenant) ?? []).map(({ id }) => id),
+        frontIds: (front.get(tenant.id) ?? []).map(({ id }) => id),
       };
     }),
   };
@@ -70,7 +70,7 @@ export function recordOf(job: MemoryJob): JobRecord {
   const { extra, state } = job;
   return {
     id: job.id,
-    tenantId: job.lane.tenant.id,
+    tenantId: job.lane.tenantId,
     kind: job.lane.kind.name,
     state,
     priority: job.priority,
@@ -109,7 +109,7 @@ export function chosen(
 
 function matches(job: MemoryJob, { tenantId, kind, cause }: JobFilter): boolean {
   return (
-    (tenantId === undefined || job.lane.tenant.id === tenantId) &&
+    (tenantId === undefined || job.lane.tenantId === tenantId) &&
     (kind === undefined || job.lane.kind.name === kind) &&
     (cause === undefined || (job.state === 'dead' && causeOfDeath(job) === cause))
   );
