@@ -27,6 +27,8 @@ export class PostgresDependants {
       const wishing = (wish: 'cancel' | 'release') => children.filter((child) => child.wish === wish);
       const released = wishing('release').map(({ id }) => id);
       if (released.length > 0) {
+        // Before they are free: what waits for a job that is ready is no longer found from below.
+        touched.push(...(await this.#childrenOf(released)));
         await this.#ask(this.#sql.partFrom, [numbers(dead), numbers(released)]);
         await this.#ask(this.#sql.free, [numbers(released), this.#atMs]);
       }
