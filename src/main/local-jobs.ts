@@ -27,7 +27,7 @@ export function localJobs(engine: EngineHost, parts: LocalMonitorParts): Connect
   return localConnection('local', engine, parts, {
     id: LOCAL_ENGINE,
     name: 'Local jobs',
-    environment: 'production',
+    environment: 'development',
     system: 'Local engine on SQLite: the jobs of this computer',
     label: 'local jobs',
     windowMs: 60_000,

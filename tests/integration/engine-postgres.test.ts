@@ -197,6 +197,15 @@ describe('several engines on one PostgreSQL', () => {
 });
 
 describe('the PostgreSQL store', () => {
+  it('tells how its connections are used', async () => {
+    await using store = await fresh();
+    expect(store.pool()).toEqual({ used: 0, size: 4, waiting: 0 });
+    const asked = store.depths(1);
+    expect(store.pool().used).toBe(1);
+    await asked;
+    expect(store.pool().used).toBe(0);
+  });
+
   it('says what it is, and leaves no connection behind', async () => {
     const store = await fresh();
     expect(store.description).toMatch(/^PostgreSQL \d+(\.\d+)? at 127\.0\.0\.1:\d+\/postgres, schema s\d+$/);

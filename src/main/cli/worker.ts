@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { HeadwayError } from '../../contract/errors.ts';
 import type { EngineSettings, JobKind } from '../../contract/job-kinds.ts';
 import { systemClock } from '../engine/clock.ts';
+import { Bulks } from '../engine/bulk.ts';
 import { Engine } from '../engine/engine.ts';
 import { AttemptLedger } from '../engine/intake/attempt-ledger.ts';
 import { IntakeServer } from '../engine/intake/intake-server.ts';
@@ -83,7 +84,9 @@ async function run(options: WorkerOptions, stop: Promise<string>): Promise<ExitC
   const owner = options.name ?? `${hostname()}-${process.pid}-${randomBytes(2).toString('hex')}`;
   const shared = { store, clock: systemClock, owner, random: Math.random, onAttempt, onProblem };
   const tuning = { workers, order: settings.order, tenants: settings.tenants };
-  const engine = new Engine({ ...shared, memory: memoryOf(options) }, kinds, tuning);
+  // Long operations that a window asks for, as on every engine.
+  const bulks = new Bulks(store, () => engine.wake());
+  const engine = new Engine({ ...shared, memory: memoryOf(options) }, [...kinds, bulks.kind], tuning);
   stack.defer(() => engine.stop(0));
   const desk = pulled.length === 0 ? null : new PullDesk(shared, pulled, tuning);
   stack.defer(() => desk?.stop(0));

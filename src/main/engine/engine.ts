@@ -207,12 +207,13 @@ export class Engine {
   }
 
   report(): EngineReport {
-    const { owner, memory } = this.#parts;
+    const { owner, memory, store } = this.#parts;
     return reportOf(
       {
         owner,
         version: packageJson.version,
         memory,
+        store,
         pool: this.#pool,
         buffer: this.#buffer,
         gates: this.#gates,

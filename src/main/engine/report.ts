@@ -9,6 +9,7 @@ import type { ReportMeter } from './report-meter.ts';
 import type { ClaimBuffer } from './workers/claim-buffer.ts';
 import type { KindGate } from './workers/kind-gate.ts';
 import type { KindGates } from './workers/kind-gates.ts';
+import type { Store } from './stores/store.ts';
 import type { Worker, WorkerPool } from './workers/worker-pool.ts';
 
 /** Under so many jobs nothing is said of their balance. */
@@ -18,6 +19,7 @@ export interface ReportParts {
   owner: string;
   version: string;
   memory: EngineParts['memory'];
+  store: Pick<Store, 'pool'>;
   pool: WorkerPool;
   buffer: ClaimBuffer;
   gates: KindGates;
@@ -38,7 +40,7 @@ export function reportOf(
   parts: ReportParts,
   { state, tuning, startedAtMs, nowMs }: ReportMoment,
 ): EngineReport {
-  const { owner, version, memory, pool, buffer, gates, guard, meter, loopDelay } = parts;
+  const { owner, version, memory, store, pool, buffer, gates, guard, meter, loopDelay } = parts;
   const workers = pool.workers.map((worker) => workerReport(worker, guard));
   const { rssBytes, limitBytes } = memory();
   return {
@@ -59,7 +61,7 @@ export function reportOf(
     breakers: gates.breakerReports(nowMs),
     memory: { rssBytes, limitBytes, pressure: guard.pressure },
     loopDelay: loopDelay.read(nowMs),
-    pool: null,
+    pool: store.pool?.() ?? null,
     balance: balanceOf(pool.workers),
   };
 }

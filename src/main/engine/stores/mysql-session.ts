@@ -122,6 +122,9 @@ export class MysqlPool implements AsyncDisposable {
   readonly place: string;
   readonly #pool: Pool;
   readonly #readOnly: boolean;
+  readonly #connections: number;
+  #used = 0;
+  #waiting = 0;
   /** By the connection beneath mysql2's promise wrapper. */
   readonly #prepared = new Map<object, PoolConnection>();
   #disposal: Promise<void> | null = null;
@@ -135,6 +138,7 @@ export class MysqlPool implements AsyncDisposable {
     const { host, port, user, password, database, connections } = options;
     this.place = `${host}:${port}/${database}`;
     this.#readOnly = options.readOnly;
+    this.#connections = connections;
     // mysql2 sets TCP_NODELAY by itself.
     this.#pool = mysql.createPool({
       host,
@@ -153,6 +157,11 @@ export class MysqlPool implements AsyncDisposable {
       keepAliveInitialDelay: 15_000,
       connectAttributes: { program_name: 'Headway engine' },
     });
+  }
+
+  get inUse(): { used: number; size: number; waiting: number } {
+    // A connection is only waited for when all are taken; until then the wait is that of a login.
+    return { used: this.#used, size: this.#connections, waiting: this.#waiting };
   }
 
   /** Reads or writes without a transaction of its own. */
@@ -190,14 +199,21 @@ export class MysqlPool implements AsyncDisposable {
   async #with<T>(work: (connection: PoolConnection) => Promise<T>): Promise<T> {
     let connection: PoolConnection | null = null;
     let broken = false;
+    this.#waiting += 1;
     try {
-      connection = await this.#pool.getConnection();
+      try {
+        connection = await this.#pool.getConnection();
+      } finally {
+        this.#waiting -= 1;
+      }
+      this.#used += 1;
       await this.#prepare(connection);
       return await work(connection);
     } catch (error) {
       broken = isBroken(error);
       throw mysqlFailure(error, this.place);
     } finally {
+      if (connection) this.#used -= 1;
       if (broken) connection?.destroy();
       else connection?.release();
     }

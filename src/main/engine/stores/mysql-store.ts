@@ -72,6 +72,10 @@ export class MysqlStore implements Store {
     this.description = `${product} ${version.replace(/-.*/, '')} at ${pool.place}`;
   }
 
+  pool(): { used: number; size: number; waiting: number } {
+    return this.#pool.inUse;
+  }
+
   async time(): Promise<number> {
     const [row] = await this.#pool.use((session) =>
       session.rows({ sql: 'SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED) AS now_ms' }),

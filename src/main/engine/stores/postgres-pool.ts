@@ -36,6 +36,7 @@ const KEEP_ALIVE_MS = 10_000;
 
 export class PostgresPool implements AsyncDisposable {
   readonly #pool: Pool;
+  readonly #connections: number;
   /** "db.example.com/jobs": in messages. */
   readonly place: string;
 
@@ -43,6 +44,7 @@ export class PostgresPool implements AsyncDisposable {
   constructor(address: PostgresAddress, connections: number, readOnly = false) {
     const { host, port, user, password, database, tls = false } = address;
     this.place = `${host}:${port}/${database}`;
+    this.#connections = connections;
     // pg turns Nagle's algorithm off by itself (TCP_NODELAY).
     this.#pool = new Pool({
       ...{ host, port, user, database, ssl: tls, max: connections },
@@ -59,6 +61,11 @@ export class PostgresPool implements AsyncDisposable {
     });
     // An idle connection that breaks leaves the pool; whoever asks next gets a new one, or hears why there is none.
     this.#pool.on('error', () => undefined);
+  }
+
+  get inUse(): { used: number; size: number; waiting: number } {
+    const { totalCount, idleCount, waitingCount } = this.#pool;
+    return { used: totalCount - idleCount, size: this.#connections, waiting: waitingCount };
   }
 
   /** One statement, one transaction. Rejects with HeadwayError. */

@@ -95,6 +95,10 @@ export class PostgresStore implements Store {
     this.description = description;
   }
 
+  pool(): { used: number; size: number; waiting: number } {
+    return this.#pool.inUse;
+  }
+
   async time(): Promise<number> {
     const [row] = await this.#ask(this.#sql.time);
     return z.object({ now: z.coerce.number() }).parse(row).now;

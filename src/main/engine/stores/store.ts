@@ -103,6 +103,9 @@ export interface Store extends AsyncDisposable {
   /** Nobody else can have it open, so every other owner it remembers is dead. */
   readonly exclusive: boolean;
 
+  /** Its connections to a database: in use, at most, and calls that wait for one; absent where it has none. */
+  pool?(): { used: number; size: number; waiting: number };
+
   /** The store's clock, epoch ms: that of the database where machines share it. */
   time(): Promise<number>;
 
