@@ -89,7 +89,7 @@ export type LogHostState = z.infer<typeof logHostStateSchema>;
 export const connectionSummarySchema = z.object({
   id: z.string(),
   name: z.string(),
-  kind: z.enum(['postal', 'local-engine', 'engine']),
+  kind: z.enum(['postal', 'local-engine', 'engine', 'queue']),
   environment: environmentSchema,
   safety: safetySchema,
   /** What this source calls its tenants, singular: "server", "partition", "queue". */

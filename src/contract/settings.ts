@@ -122,16 +122,81 @@ export const engineConnectionSchema = z.strictObject({
 });
 export type EngineConnection = z.infer<typeof engineConnectionSchema>;
 
+/** The queue systems that are known by their tables. */
+export const queueSystemSchema = z.enum(['pg-boss', 'graphile-worker', 'jobs-table']);
+export type QueueSystem = z.infer<typeof queueSystemSchema>;
+
+/** How a table of jobs is to be read: its columns, and what its states mean. */
+export const jobsMappingSchema = z.strictObject({
+  /** "jobs", or with its schema: "app.jobs". */
+  table: z.string().min(1),
+  id: z.string().min(1),
+  /** The column that must be treated fairly. */
+  tenant: z.string().min(1),
+  kind: z.string().min(1).optional(),
+  state: z.string().min(1),
+  /** Values of the state column by what they mean. */
+  states: z.strictObject({
+    ready: z.array(z.string()).min(1),
+    running: z.array(z.string()).default([]),
+    delayed: z.array(z.string()).default([]),
+    held: z.array(z.string()).default([]),
+    dead: z.array(z.string()).default([]),
+    done: z.array(z.string()).default([]),
+  }),
+  createdAt: z.string().min(1),
+  /** When it may start; creation when left out. */
+  readyAt: z.string().min(1).optional(),
+  startedAt: z.string().min(1).optional(),
+  finishedAt: z.string().min(1).optional(),
+  /** The worker's sign of life, or of its last change: a running job is stale when it is older than the limit. */
+  heartbeatAt: z.string().min(1).optional(),
+  staleAfterSeconds: z.number().positive().default(600),
+  lockedBy: z.string().min(1).optional(),
+  attempts: z.string().min(1).optional(),
+  maxAttempts: z.union([z.string().min(1), z.int().positive()]).optional(),
+  priority: z.string().min(1).optional(),
+  error: z.string().min(1).optional(),
+  payload: z.string().min(1).optional(),
+});
+export type JobsMapping = z.infer<typeof jobsMappingSchema>;
+
+/** Any other queue in a database, by the system it belongs to. */
+export const queueConnectionSchema = z
+  .strictObject({
+    ...common,
+    kind: z.literal('queue'),
+    system: queueSystemSchema,
+    database: z.discriminatedUnion('type', [
+      databaseSchema.extend({ type: z.literal('postgres'), port: port.default(5432) }),
+      databaseSchema.extend({ type: z.literal('mysql') }),
+    ]),
+    /** The schema that holds its tables, where it is not the system's usual one. PostgreSQL only. */
+    schema: z.string().min(1).optional(),
+    /** For `jobs-table` alone. */
+    mapping: jobsMappingSchema.optional(),
+  })
+  .refine(({ system, mapping }) => (system === 'jobs-table') === (mapping !== undefined), {
+    path: ['mapping'],
+    message: 'a jobs-table needs a mapping, and no other system takes one',
+  })
+  .refine(({ system, database }) => database.type === 'postgres' || system === 'jobs-table', {
+    path: ['database', 'type'],
+    message: 'this system runs on PostgreSQL',
+  });
+export type QueueConnection = z.infer<typeof queueConnectionSchema>;
+
 export const connectionSettingsSchema = z.discriminatedUnion('kind', [
   postalConnectionSchema,
   engineConnectionSchema,
+  queueConnectionSchema,
 ]);
 /** A monitored system as the engineer configured it. */
 export type ConnectionSettings = z.infer<typeof connectionSettingsSchema>;
 
 /** The database server of a connection; null for a file. */
 export function databaseOf(connection: ConnectionSettings): DatabaseSettings | null {
-  if (connection.kind === 'postal') return connection.database;
+  if (connection.kind !== 'engine') return connection.database;
   return connection.store.type === 'sqlite' ? null : connection.store.database;
 }
 

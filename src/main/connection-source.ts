@@ -5,12 +5,14 @@ import {
   type ConnectionSettings,
   type EngineConnection,
   type PostalConnection,
+  type QueueConnection,
 } from '../contract/settings.ts';
 import { openStoreAt, type StoreAddress } from './engine/stores/open-store.ts';
 import type { StoreAccess } from './engine/stores/store-access.ts';
 import type { Store } from './engine/stores/store.ts';
 import { EngineDatabaseSource } from './sources/engine-database/engine-database-source.ts';
 import { PostalSource } from './sources/postal/postal-source.ts';
+import { openQueue } from './sources/queues/open-queue.ts';
 import type { Source } from './sources/source.ts';
 import { resolveSecret } from './settings/resolve-secret.ts';
 import type { SecretStore } from './settings/secrets.ts';
@@ -51,9 +53,21 @@ async function addressOf(connection: EngineConnection, secrets: SecretStore): Pr
  */
 export function openSource(connection: ConnectionSettings, secrets: SecretStore): Source {
   if (connection.kind === 'postal') return openPostal(connection, secrets);
+  if (connection.kind === 'queue') return openQueueSource(connection, secrets);
   return new EngineDatabaseSource({
     open: () => openEngineStore(connection, secrets, 'look'),
     isShared: connection.store.type !== 'sqlite',
+    now: Date.now,
+  });
+}
+
+/** As openSource; a password that was mended in the store is found at the next session. */
+export function openQueueSource(connection: QueueConnection, secrets: SecretStore): Source {
+  const { system, schema, mapping } = connection;
+  const { password: _, ...database } = connection.database;
+  return openQueue({
+    connection: { system, schema, mapping, database },
+    password: () => databasePassword(connection, secrets),
     now: Date.now,
   });
 }

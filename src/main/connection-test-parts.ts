@@ -1,6 +1,6 @@
 // The two halves of "Test", with the draft's own secrets: what was just typed wins over what is stored.
 import { databaseOf } from '../contract/settings.ts';
-import { databasePassword, openEngineStore } from './connection-source.ts';
+import { databasePassword, openEngineStore, openQueueSource } from './connection-source.ts';
 import type { TestPart } from './connection-tester.ts';
 import { testLogHosts } from './logs/connection-steps.ts';
 import type { SshDeps } from './logs/ssh-connection.ts';
@@ -8,6 +8,7 @@ import { resolveSecret } from './settings/resolve-secret.ts';
 import type { SecretStore } from './settings/secrets.ts';
 import { testStore } from './sources/engine-database/connection-steps.ts';
 import { testDatabase } from './sources/postal/connection-steps.ts';
+import { testQueue } from './sources/queues/connection-steps.ts';
 
 export function connectionTestParts(store: SecretStore, sshDeps: SshDeps): TestPart[] {
   return [
@@ -29,6 +30,11 @@ export function connectionTestParts(store: SecretStore, sshDeps: SshDeps): TestP
           },
           signal,
         );
+        return;
+      }
+      if (connection.kind === 'queue') {
+        const source = openQueueSource(connection, secrets);
+        await testQueue({ source, now: Date.now, report }, signal);
         return;
       }
       const password = await databasePassword(connection, secrets);

@@ -1,74 +1,18 @@
-// What MySQL, MariaDB and the network say when they refuse, in the words and codes of Headway.
-import { HeadwayError } from '../../contract/errors.ts';
-import type { ErrorCode } from '../../contract/errors.ts';
+// What MySQL and MariaDB say when they refuse, in the words and codes of Headway.
+import type { HeadwayError } from '../../contract/errors.ts';
+import {
+  type DatabaseAddress,
+  databaseFailure,
+  denied,
+  full,
+  lost,
+  overBudget,
+  place,
+  refusal,
+  type Refusal,
+  tlsFailed,
+} from './database-errors.ts';
 
-/** Where a session leads: what every message names. Never holds the password. */
-export interface MysqlAddress {
-  host: string;
-  port: number;
-  user: string;
-  database: string;
-}
-
-interface Refusal {
-  code: ErrorCode;
-  retryable: boolean;
-  message: (at: MysqlAddress, said: string) => string;
-}
-
-const place = (at: MysqlAddress) => `${at.host}:${at.port}`;
-const refusal = (code: ErrorCode, retryable: boolean, message: Refusal['message']): Refusal => ({
-  code,
-  retryable,
-  message,
-});
-
-const unreachable = refusal(
-  'unreachable',
-  true,
-  (at, said) =>
-    `${place(at)} cannot be reached: ${said}. Check that the database runs and that VPN and firewall let this machine in.`,
-);
-const lost = refusal(
-  'unreachable',
-  true,
-  (at, said) => `The connection to ${place(at)} was lost: ${said}. The next poll connects anew.`,
-);
-const full = refusal(
-  'unreachable',
-  true,
-  (at, said) =>
-    `${place(at)} takes no more connections: ${said}. Raise max_connections or end idle connections.`,
-);
-const slow = refusal(
-  'timeout',
-  true,
-  (at) => `${place(at)} did not answer in time. Check the network and the load of the database.`,
-);
-const noHost = refusal(
-  'host-unknown',
-  false,
-  (at) =>
-    `The host name ${at.host} is not known. Check its spelling, and that the VPN's name server is in use.`,
-);
-const denied = refusal(
-  'authentication-failed',
-  false,
-  (at, said) =>
-    `${place(at)} refuses user ${at.user}: ${said}. Check user and password, and from which hosts and with which TLS the account may connect.`,
-);
-const overBudget = refusal(
-  'budget-exceeded',
-  true,
-  (at, said) =>
-    `A read on ${place(at)} took longer than its budget and was stopped: ${said}. Headway polls less often until it is faster.`,
-);
-const tlsFailed = refusal(
-  'tls-failed',
-  false,
-  (at, said) =>
-    `No TLS with ${place(at)}: ${said}. Check the connection's TLS mode, its CA file and the certificate of the server.`,
-);
 const missingTable = refusal(
   'schema-mismatch',
   false,
@@ -76,18 +20,8 @@ const missingTable = refusal(
     `Database ${at.database} on ${place(at)} is not as expected: ${said}. Name Postal's main database.`,
 );
 
-/** By `code` of the errors of Node and mysql2; server errors carry the server's own symbol. */
+/** By `code` of mysql2's errors; server errors carry the server's own symbol. */
 const refusals: Record<string, Refusal> = {
-  ENOTFOUND: noHost,
-  EAI_AGAIN: { ...noHost, retryable: true },
-  EAI_NONAME: noHost,
-  ECONNREFUSED: unreachable,
-  EHOSTUNREACH: unreachable,
-  ENETUNREACH: unreachable,
-  EADDRNOTAVAIL: unreachable,
-  ETIMEDOUT: slow,
-  ECONNRESET: lost,
-  EPIPE: lost,
   PROTOCOL_CONNECTION_LOST: lost,
   ER_SERVER_SHUTDOWN: lost,
   ER_CONNECTION_KILLED: lost,
@@ -149,10 +83,6 @@ const symbols: Record<number, string> = {
   4151: 'ER_ACCOUNT_HAS_BEEN_LOCKED',
 };
 
-/** Failures of certificates, as OpenSSL and Node name them. */
-const certificate =
-  /^(?:ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_MISMATCH|EPROTO)/;
-
 /** The statement that gives a reader what it needs on one database. Wildcards of GRANT are escaped. */
 export function grantSelect(databasePattern: string, account: string): string {
   return `GRANT SELECT ON ${quoteName(databasePattern)}.* TO ${account};`;
@@ -168,7 +98,7 @@ export function quoteName(name: string): string {
   return `\`${name.replaceAll('`', '``')}\``;
 }
 
-function grantHint(at: MysqlAddress): string {
+function grantHint(at: DatabaseAddress): string {
   return `An administrator runs: ${grantSelect(escapeGrantPattern(at.database), `'${at.user}'@'%'`)} (with the account's own host).`;
 }
 
@@ -183,39 +113,7 @@ export function mysqlErrorCode(thrown: unknown): string {
 }
 
 /** Any failure of a session as a HeadwayError. What is not known keeps the server's words, as `internal`. */
-export function mysqlFailure(thrown: unknown, at: MysqlAddress): HeadwayError {
-  if (thrown instanceof HeadwayError) return thrown;
-  const code = mysqlErrorCode(thrown);
-  const said = sayWithoutPeriod(thrown);
-  const known = refusals[code] ?? (certificate.test(code) ? tlsFailed : undefined);
-  if (known !== undefined) {
-    return new HeadwayError(known.code, known.message(at, said), {
-      retryable: known.retryable,
-      cause: thrown,
-    });
-  }
-  if (typeof thrown === 'object' && thrown !== null && 'fatal' in thrown && thrown.fatal === true) {
-    return new HeadwayError('unreachable', lost.message(at, said), { retryable: true, cause: thrown });
-  }
-  return new HeadwayError('internal', `${place(at)}, database ${at.database}: ${said}.`, {
-    retryable: true,
-    cause: thrown,
-  });
-}
-
-/** The failure of a call that its caller or its time limit ended. */
-export function abortFailure(signal: AbortSignal, at: MysqlAddress): HeadwayError {
-  const reason: unknown = signal.reason;
-  if (reason instanceof HeadwayError) return reason;
-  if (reason instanceof DOMException && reason.name === 'TimeoutError') {
-    return new HeadwayError('timeout', slow.message(at, ''), { retryable: true, cause: reason });
-  }
-  return new HeadwayError('cancelled', `The read on ${place(at)} was cancelled.`, { cause: reason });
-}
-
-function sayWithoutPeriod(thrown: unknown): string {
-  // An AggregateError (several addresses tried) has an empty message: its first error says why.
-  const first: unknown = thrown instanceof AggregateError ? thrown.errors[0] : thrown;
-  const text = first instanceof Error ? first.message : String(first);
-  return text.replace(/\.\s*$/, '');
+export function mysqlFailure(thrown: unknown, at: DatabaseAddress): HeadwayError {
+  const broken = typeof thrown === 'object' && thrown !== null && 'fatal' in thrown && thrown.fatal === true;
+  return databaseFailure(thrown, at, { code: mysqlErrorCode(thrown), refusals, broken });
 }

@@ -1,6 +1,5 @@
 // One guarded connection to MySQL or MariaDB: read-only, autocommit, every statement under a time limit.
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
 import { connect, isIP } from 'node:net';
 import type { Socket } from 'node:net';
 import { createConnection } from 'mysql2/promise';
@@ -8,7 +7,9 @@ import type { Connection, RowDataPacket, SslOptions } from 'mysql2/promise';
 import type { z } from 'zod';
 import { HeadwayError } from '../../contract/errors.ts';
 import type { DatabaseSettings } from '../../contract/settings.ts';
-import { abortFailure, mysqlFailure } from './mysql-errors.ts';
+import { abortFailure } from './database-errors.ts';
+import { mysqlFailure } from './mysql-errors.ts';
+import { readTlsFiles } from './tls-files.ts';
 
 export interface MysqlSessionOptions {
   settings: DatabaseSettings;
@@ -202,26 +203,12 @@ function guards(product: MysqlServer['product'], statementTimeoutMs: number): st
   ];
 }
 
-/** mysql2's TLS options for a mode; null without TLS. Files are read at every connect: certificates are renewed. */
+/** mysql2's TLS options for a mode; null without TLS. */
 async function tlsOptions(settings: DatabaseSettings): Promise<SslOptions | null> {
   const { tls } = settings;
   if (tls.mode === 'disabled') return null;
-  const read = async (name: 'ca' | 'cert' | 'key', path: string | undefined) => {
-    if (path === undefined) return {};
-    try {
-      return { [name]: await readFile(path) };
-    } catch (cause) {
-      throw new HeadwayError(
-        'file-missing',
-        `The TLS file ${path} for ${settings.host}:${settings.port} cannot be read. Check its path and permissions.`,
-        { cause },
-      );
-    }
-  };
   return {
-    ...(await read('ca', tls.caFile)),
-    ...(await read('cert', tls.certFile)),
-    ...(await read('key', tls.keyFile)),
+    ...(await readTlsFiles(settings)),
     rejectUnauthorized: tls.mode !== 'required',
     verifyIdentity: tls.mode === 'verify-identity',
   };

@@ -1,0 +1,29 @@
+// What one queue system must tell; the rest (sessions, time limits, clocks, costs) is the same for all (queue-source.ts).
+import type { SourceSample, TenantInfo } from '../../../core/sample.ts';
+
+/** A session of either system: PostgresSession and MysqlSession fit. */
+export interface QueueSession extends AsyncDisposable {
+  readonly lost: boolean;
+}
+
+/** A system's tables as they were found on one session; asked anew on each. */
+export interface QueueReader<S extends QueueSession> {
+  /** "pg-boss 12 (schema version 37)", without the database. */
+  readonly system: string;
+  readonly tenantWord: string;
+  readonly warnings: readonly string[];
+  /** The workers' claim order in words; null when it is not known. */
+  readonly claimOrder: string | null;
+
+  tenants(session: S, signal: AbortSignal): Promise<TenantInfo[]>;
+  /**
+   * The rows of one poll, in as few statements as possible, with the database's clock read after them (so that no row lies in its future).
+   */
+  sample(session: S, signal: AbortSignal): Promise<QueueRead>;
+}
+
+/** What a poll read. Times are epoch ms of the database's clock. */
+export interface QueueRead extends Pick<SourceSample, 'databaseTimeMs' | 'tenants' | 'workers' | 'kinds'> {
+  /** Rows or buffers that the poll's own statements read, where the server tells cheaply; else null. */
+  rowsRead: number | null;
+}
