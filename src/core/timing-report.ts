@@ -13,6 +13,7 @@ export interface TimingEntry {
 export interface StageFigures {
   stage: string;
   count: number;
+  meanMs: number;
   p50Ms: number;
   p95Ms: number;
   p99Ms: number;
@@ -41,7 +42,12 @@ export interface EncodedReport {
   fromMs: number;
   toMs: number;
   malformed: number;
-  groups: { group: string; count: number; failed: number; stages: [string, Uint8Array][] }[];
+  groups: {
+    group: string;
+    count: number;
+    failed: number;
+    stages: [stage: string, sumMs: number, sketch: Uint8Array][];
+  }[];
 }
 
 /** What exceeds this many groups counts as one, so that a log of garbage ids cannot fill the memory. */
@@ -52,10 +58,15 @@ export const OTHER_GROUPS = '(other)';
 const OTHER_STAGES = 'other stages';
 const TOTAL = 'total';
 
+interface Stage {
+  sumMs: number;
+  sketch: QuantileSketch;
+}
+
 interface Group {
   count: number;
   failed: number;
-  stages: Map<string, QuantileSketch>;
+  stages: Map<string, Stage>;
 }
 
 export class TimingReport {
@@ -69,7 +80,11 @@ export class TimingReport {
     group.count += 1;
     if (entry.failed) group.failed += 1;
     if (entry.startedAtMs !== null) this.#span(entry.startedAtMs, entry.startedAtMs);
-    for (const [stage, ms] of entry.stages) sketchOf(group, stage).add(ms);
+    for (const [name, ms] of entry.stages) {
+      const stage = stageOf(group, name);
+      stage.sumMs += ms;
+      stage.sketch.add(ms);
+    }
   }
 
   /** A `[TIMING]` line that could not be read. */
@@ -85,7 +100,8 @@ export class TimingReport {
       const group = this.#group(name);
       group.count += count;
       group.failed += failed;
-      for (const [stage, bytes] of stages) sketchOf(group, stage).merge(QuantileSketch.decode(bytes));
+      for (const [stage, sumMs, bytes] of stages)
+        mergeStage(stageOf(group, stage), { sumMs, sketch: QuantileSketch.decode(bytes) });
     }
   }
 
@@ -98,7 +114,7 @@ export class TimingReport {
         group,
         count,
         failed,
-        stages: [...stages].map(([stage, sketch]) => [stage, sketch.encode()]),
+        stages: [...stages].map(([stage, { sumMs, sketch }]) => [stage, sumMs, sketch.encode()]),
       })),
     };
   }
@@ -108,7 +124,7 @@ export class TimingReport {
     for (const group of this.#groups.values()) {
       all.count += group.count;
       all.failed += group.failed;
-      for (const [stage, sketch] of group.stages) sketchOf(all, stage).merge(sketch);
+      for (const [name, stage] of group.stages) mergeStage(stageOf(all, name), stage);
     }
     return {
       fromMs: Number.isFinite(this.#fromMs) ? this.#fromMs : null,
@@ -136,22 +152,28 @@ export class TimingReport {
   }
 }
 
-function sketchOf(group: Group, stage: string): QuantileSketch {
-  const known = group.stages.get(stage);
+function stageOf(group: Group, name: string): Stage {
+  const known = group.stages.get(name);
   if (known !== undefined) return known;
-  if (group.stages.size >= MAX_STAGES && stage !== TOTAL && stage !== OTHER_STAGES)
-    return sketchOf(group, OTHER_STAGES);
-  const sketch = new QuantileSketch();
-  group.stages.set(stage, sketch);
-  return sketch;
+  if (group.stages.size >= MAX_STAGES && name !== TOTAL && name !== OTHER_STAGES)
+    return stageOf(group, OTHER_STAGES);
+  const stage = { sumMs: 0, sketch: new QuantileSketch() };
+  group.stages.set(name, stage);
+  return stage;
+}
+
+function mergeStage(into: Stage, part: Stage): void {
+  into.sumMs += part.sumMs;
+  into.sketch.merge(part.sketch);
 }
 
 /** Stages in the order of the log, the total last. */
 function figuresOf(name: string, group: Group): GroupFigures {
-  const stages = [...group.stages].flatMap(([stage, sketch]): StageFigures[] => {
+  const stages = [...group.stages].flatMap(([stage, { sumMs, sketch }]): StageFigures[] => {
     const [p50Ms, p95Ms, p99Ms] = sketch.quantiles([0.5, 0.95, 0.99]);
     if (p50Ms === undefined || p95Ms === undefined || p99Ms === undefined) return [];
-    return [{ stage, count: sketch.count, p50Ms, p95Ms, p99Ms, maxMs: sketch.max ?? 0 }];
+    const { count, max } = sketch;
+    return [{ stage, count, meanMs: sumMs / count, p50Ms, p95Ms, p99Ms, maxMs: max ?? 0 }];
   });
   const isTotal = ({ stage }: StageFigures): boolean => stage === TOTAL;
   return {

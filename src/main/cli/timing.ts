@@ -117,7 +117,7 @@ function print(figures: ReportFigures, { json }: TimingOptions): void {
     );
     return;
   }
-  const rows = [['GROUP', 'STAGE', 'COUNT', 'PER MIN', 'ERRORS', 'P50', 'P95', 'P99', 'MAX']];
+  const rows = [['GROUP', 'STAGE', 'COUNT', 'PER MIN', 'ERRORS', 'MEAN', 'P50', 'P95', 'P99', 'MAX']];
   for (const group of [figures.all, ...figures.groups]) rows.push(...rowsOf(group, rate(group.count)));
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   for (const row of rows) {
@@ -131,7 +131,7 @@ function print(figures: ReportFigures, { json }: TimingOptions): void {
 
 function rowsOf(group: GroupFigures, ratePerS: number | null): string[][] {
   return group.stages.map((stage, i) => {
-    const times = [stage.p50Ms, stage.p95Ms, stage.p99Ms, stage.maxMs].map(formatDuration);
+    const times = [stage.meanMs, stage.p50Ms, stage.p95Ms, stage.p99Ms, stage.maxMs].map(formatDuration);
     const first = i === 0;
     return [
       first ? group.group : '',

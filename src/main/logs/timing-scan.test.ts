@@ -60,7 +60,7 @@ describe('TimingScan', () => {
     const figures = scanned(
       `${long}\n${line({ server_id: 3, total_ms: 1 })}${long}`,
       null,
-      Array(40).fill(65_536),
+      Array.from({ length: 40 }, () => 65_536),
     );
     expect(figures).toMatchObject({ malformed: 2, all: { count: 1 } });
   });
