@@ -16,9 +16,11 @@ export default defineConfig({
           'history-worker': at('src/main/history/history-worker.ts'),
           'engine-worker': at('src/main/engine/engine-worker.ts'),
           'timing-worker': at('src/main/logs/timing-worker.ts'),
+          'module-thread': at('src/main/engine/workers/handlers/module-thread.ts'),
           'locked-key-worker': at('src/main/logs/locked-key-worker.ts'),
         },
-        output: { format: 'es', entryFileNames: '[name].js' },
+        // Chunks lie beside them: a chunk that starts a thread finds its entry as the source does.
+        output: { format: 'es', entryFileNames: '[name].js', chunkFileNames: '[name]-[hash].js' },
       },
     },
   },

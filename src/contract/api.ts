@@ -9,11 +9,20 @@ import {
 } from '../core/alert.ts';
 import { stageStatsSchema } from '../core/timing.ts';
 import { connectionTestSchema } from './connection-test.ts';
+import {
+  bulkSchema,
+  engineViewSchema,
+  holdSchema,
+  jobFilterSchema,
+  jobRecordSchema,
+  recentAttemptSchema,
+} from './engine-report.ts';
 import type { ErrorCode } from './errors.ts';
 import { historyQuerySchema, historySchema } from './history.ts';
 import { connectionSummarySchema, overviewDeltaSchema, overviewSchema, tenantRowSchema } from './live.ts';
 import { logTailSchema } from './logs.ts';
-import { rehearsalSchema, rehearsalSwitchesSchema } from './rehearsal.ts';
+import { engineSettingsSchema, kindNameSchema } from './job-kinds.ts';
+import { rehearsalChangeSchema, rehearsalSchema } from './rehearsal.ts';
 import { connectionSettingsSchema, ruleOverrideSchema } from './settings.ts';
 
 interface MethodSpec {
@@ -40,6 +49,15 @@ const connectionDraft = z.strictObject({
 /** `id` names the trouble: the same trouble told again replaces its notice. */
 const noticeSchema = z.object({ id: z.string(), severity: severitySchema, text: z.string() });
 export type Notice = z.infer<typeof noticeSchema>;
+
+/** A page of jobs by id, from the first above `afterId`. */
+const engineJobs = z.strictObject({
+  connectionId: z.string(),
+  filter: jobFilterSchema.default({}),
+  afterId: z.int().nonnegative().default(0),
+  limit: z.int().min(1).max(500).default(100),
+});
+const engineErrors = ['not-found', 'unreachable', 'timeout'] as const;
 
 export const methods = {
   'app.info': method({
@@ -94,8 +112,84 @@ export const methods = {
     output: nothing,
     errors: ['not-found', 'settings-invalid', 'storage-failed'],
   }),
-  'rehearsal.set': method({ input: rehearsalSwitchesSchema, output: rehearsalSchema, errors: ['not-found'] }),
-  'rehearsal.burst': method({ input: nothing, output: nothing, errors: ['not-found'] }),
+  'rehearsal.set': method({ input: rehearsalChangeSchema, output: rehearsalSchema, errors: ['not-found'] }),
+  /** Makes the incident happen now. */
+  'rehearsal.act': method({ input: nothing, output: nothing, errors: ['not-found'] }),
+
+  // The jobs of an engine: that of this computer, or a headless one's by its database. `connectionId` must be of such a kind.
+  'engine.deadJobs': method({
+    input: engineJobs,
+    output: z.array(jobRecordSchema),
+    errors: engineErrors,
+  }),
+  'engine.blockedJobs': method({
+    input: engineJobs,
+    output: z.array(z.object({ job: jobRecordSchema, ancestorId: z.int() })),
+    errors: engineErrors,
+  }),
+  /** A job's page; `job` is null when it is done. `payload` is redacted as its kind says, and shortened. */
+  'engine.job': method({
+    input: z.strictObject({ connectionId: z.string(), id: z.int() }),
+    output: z.object({
+      job: jobRecordSchema.nullable(),
+      payload: z.object({ text: z.string(), shortened: z.boolean() }).nullable(),
+      recent: z.array(recentAttemptSchema),
+    }),
+    errors: engineErrors,
+  }),
+  'engine.hold': method({
+    input: z.strictObject({
+      connectionId: z.string(),
+      tenantId: z.string().nullable(),
+      kind: z.string().nullable(),
+      mode: holdSchema.shape.mode,
+      reason: z.string().max(500),
+    }),
+    output: nothing,
+    errors: [...engineErrors, 'unauthorized'],
+  }),
+  'engine.unhold': method({
+    input: z.strictObject({
+      connectionId: z.string(),
+      tenantId: z.string().nullable(),
+      kind: z.string().nullable(),
+    }),
+    output: z.object({ held: z.boolean() }),
+    errors: [...engineErrors, 'unauthorized'],
+  }),
+  /** Begins a long operation as a job of the engine; the `engine` stream shows its progress. */
+  'engine.bulk': method({
+    input: z.strictObject({
+      connectionId: z.string(),
+      what: bulkSchema.shape.what,
+      filter: jobFilterSchema,
+    }),
+    output: z.object({ jobId: z.int() }),
+    errors: [...engineErrors, 'unauthorized'],
+  }),
+  'engine.stopBulk': method({
+    input: z.strictObject({ connectionId: z.string(), jobId: z.int() }),
+    output: nothing,
+    errors: engineErrors,
+  }),
+  /** Enqueues one job by hand. */
+  'engine.enqueue': method({
+    input: z.strictObject({
+      connectionId: z.string(),
+      kind: kindNameSchema,
+      tenantId: z.string().min(1).max(255),
+      payload: z.json(),
+    }),
+    output: z.object({ id: z.int() }),
+    errors: [...engineErrors, 'unauthorized', 'conflict'],
+  }),
+  /** What this computer's engine is set to: `engine` in the settings. */
+  'engine.settings': method({ input: nothing, output: engineSettingsSchema, errors: [] }),
+  'engine.saveSettings': method({
+    input: engineSettingsSchema,
+    output: nothing,
+    errors: ['settings-invalid', 'storage-failed'],
+  }),
 } as const;
 
 export const streams = {
@@ -142,6 +236,12 @@ export const streams = {
       /** Events a person should be told of now. */
       notify: z.array(alertEventSchema),
     }),
+  }),
+  /** An engine and its jobs, about once a second. Fails with `not-found` for a connection of another kind. */
+  engine: stream({
+    params: z.strictObject({ connectionId: z.string() }),
+    snapshot: engineViewSchema,
+    delta: engineViewSchema,
   }),
   rehearsal: stream({
     params: nothing,

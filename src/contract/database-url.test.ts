@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseDatabaseUrl } from './database-url.ts';
+import { databaseTypeOf, parseDatabaseUrl } from './database-url.ts';
 
 describe('parseDatabaseUrl', () => {
   it.each(['mysql', 'mariadb', 'mysql2'])('takes a %s URL apart', (scheme) => {
@@ -22,6 +22,34 @@ describe('parseDatabaseUrl', () => {
     ['ssl-ca=/ca.pem', { mode: 'verify-ca', caFile: '/ca.pem' }],
   ])('reads TLS from ?%s', (parameters, tls) => {
     expect(parseDatabaseUrl(`mysql://u@h/d?${parameters}`)).toMatchObject({ ok: true, url: { tls } });
+  });
+
+  it('reads a PostgreSQL URL in its own words when asked for one', () => {
+    expect(
+      parseDatabaseUrl('postgresql://jobs:pw@db/jobs?sslmode=verify-full&sslrootcert=/ca.pem', 'postgres'),
+    ).toEqual({
+      ok: true,
+      url: {
+        host: 'db',
+        port: 5432,
+        user: 'jobs',
+        database: 'jobs',
+        password: 'pw',
+        tls: { mode: 'verify-identity', caFile: '/ca.pem' },
+      },
+    });
+    expect(parseDatabaseUrl('mysql://u@h/d', 'postgres')).toMatchObject({
+      error: expect.stringContaining('postgres:// or postgresql:// is expected') as string,
+    });
+    expect(parseDatabaseUrl('postgres://u@h/d?sslmode=prefer', 'postgres')).toMatchObject({
+      error: expect.stringContaining('sslmode is not one of disable') as string,
+    });
+  });
+
+  it('tells the system of a URL by its beginning', () => {
+    expect(databaseTypeOf(' MariaDB://u@h/d')).toBe('mysql');
+    expect(databaseTypeOf('postgres://u@h/d')).toBe('postgres');
+    expect(databaseTypeOf('sqlite:jobs.db')).toBeNull();
   });
 
   it.each([

@@ -27,6 +27,9 @@ export const tenantRowSchema = z.object({
   delayed: countSchema,
   running: countSchema,
   stale: countSchema,
+  /** Null where the system does not tell. */
+  dead: countSchema.nullable(),
+  blocked: countSchema.nullable(),
   /** Per second over the window; null when not known. `approximate`: from differences of samples. */
   arrivalsPerS: z.number().nullable(),
   attemptsPerS: z.number().nullable(),
@@ -89,7 +92,7 @@ export type LogHostState = z.infer<typeof logHostStateSchema>;
 export const connectionSummarySchema = z.object({
   id: z.string(),
   name: z.string(),
-  kind: z.enum(['postal', 'local-engine']),
+  kind: z.enum(['postal', 'local-engine', 'engine']),
   environment: environmentSchema,
   safety: safetySchema,
   /** What this source calls its tenants, singular: "server", "partition", "queue". */

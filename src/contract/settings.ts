@@ -1,14 +1,8 @@
 // The settings file, schema-checked. No secret ever stands in it: only where a secret is found.
 import { z } from 'zod';
 import { metricSchema } from '../core/alert.ts';
-
-/** Where a secret is found: an environment variable, a file only its owner can read, or the secret store. */
-export const secretRefSchema = z.union([
-  z.strictObject({ env: z.string().min(1) }),
-  z.strictObject({ file: z.string().min(1) }),
-  z.strictObject({ stored: z.string().min(1) }),
-]);
-export type SecretRef = z.infer<typeof secretRefSchema>;
+import { engineSettingsSchema } from './job-kinds.ts';
+import { secretRefSchema } from './secret-ref.ts';
 
 const port = z.int().min(1).max(65_535);
 const id = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'use small letters, digits and hyphens, at most 63');
@@ -28,7 +22,21 @@ export const databaseSchema = z.strictObject({
   password: secretRefSchema.optional(),
   tls: tlsSchema.default({ mode: 'disabled' }),
 });
+/** A database on a server: MySQL, MariaDB or PostgreSQL. */
 export type DatabaseSettings = z.infer<typeof databaseSchema>;
+
+/** Where an engine keeps its jobs: what `headway worker --store` was given. */
+export const engineStoreSchema = z.discriminatedUnion('type', [
+  /** A file on this computer. */
+  z.strictObject({ type: z.literal('sqlite'), file: z.string().min(1) }),
+  z.strictObject({
+    type: z.literal('postgres'),
+    database: databaseSchema.extend({ port: port.default(5432) }),
+  }),
+  /** MySQL or MariaDB. */
+  z.strictObject({ type: z.literal('mysql'), database: databaseSchema }),
+]);
+export type EngineStoreSettings = z.infer<typeof engineStoreSchema>;
 
 export const logInputSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('file'), path: z.string().min(1) }),
@@ -73,20 +81,28 @@ export type Environment = z.infer<typeof environmentSchema>;
 export const safetySchema = z.enum(['read-only', 'confirm', 'confirm-by-name']);
 export type Safety = z.infer<typeof safetySchema>;
 
-export const connectionSettingsSchema = z.strictObject({
+/** What every connection has, whatever it watches. */
+const common = {
   id,
   name: z.string().min(1).max(80),
-  kind: z.literal('postal'),
-  database: databaseSchema,
   environment: environmentSchema.default('production'),
+  /** What Headway may change; a read-only connection also has a read-only session on its database. */
   safety: safetySchema.default('read-only'),
   logHosts: z.array(logHostSchema).default([]),
   /** Seconds between two polls; doubled by back-off when a poll exceeds its budget. */
   pollSeconds: z.number().min(0.25).max(300).default(2),
   /** Length of the sliding window that statuses are judged over. */
   windowSeconds: z.number().min(2).max(3600).default(60),
-  /** Tenants (by name or id) whose mail is watched end to end. */
+  /** Tenants (by name or id) whose jobs are watched end to end. */
   canaryTenants: z.array(z.string().min(1)).default([]),
+  alerts: ruleOverridesSchema.default({}),
+};
+
+/** A Postal mail server by its main database. */
+export const postalConnectionSchema = z.strictObject({
+  ...common,
+  kind: z.literal('postal'),
+  database: databaseSchema,
   postal: z
     .strictObject({
       /** A server's message database is this prefix followed by the server's id. */
@@ -95,10 +111,29 @@ export const connectionSettingsSchema = z.strictObject({
       staleLockHours: z.number().positive().default(24),
     })
     .default({ messageDatabasePrefix: 'postal-server-', staleLockHours: 24 }),
-  alerts: ruleOverridesSchema.default({}),
 });
+export type PostalConnection = z.infer<typeof postalConnectionSchema>;
+
+/** Headway's own engine, running headless elsewhere, by the store that it works on. */
+export const engineConnectionSchema = z.strictObject({
+  ...common,
+  kind: z.literal('engine'),
+  store: engineStoreSchema,
+});
+export type EngineConnection = z.infer<typeof engineConnectionSchema>;
+
+export const connectionSettingsSchema = z.discriminatedUnion('kind', [
+  postalConnectionSchema,
+  engineConnectionSchema,
+]);
 /** A monitored system as the engineer configured it. */
 export type ConnectionSettings = z.infer<typeof connectionSettingsSchema>;
+
+/** The database server of a connection; null for a file. */
+export function databaseOf(connection: ConnectionSettings): DatabaseSettings | null {
+  if (connection.kind === 'postal') return connection.database;
+  return connection.store.type === 'sqlite' ? null : connection.store.database;
+}
 
 export const settingsSchema = z
   .strictObject({
@@ -111,6 +146,9 @@ export const settingsSchema = z
     thisComputer: z
       .strictObject({ enabled: z.boolean().default(true), alerts: ruleOverridesSchema.default({}) })
       .default({ enabled: true, alerts: {} }),
+    /** The jobs of this computer: what the engineer declares here, beside the application's own. */
+    engine: engineSettingsSchema.prefault({}),
+    localJobs: z.strictObject({ alerts: ruleOverridesSchema.default({}) }).default({ alerts: {} }),
     history: z
       .strictObject({ budgetMegabytes: z.number().min(16).default(1024) })
       .default({ budgetMegabytes: 1024 }),
@@ -121,5 +159,9 @@ export const settingsSchema = z
   });
 export type Settings = z.infer<typeof settingsSchema>;
 
-/** The id of the built-in connection to the local engine. */
+/** The id of the built-in connection to the rehearsal. */
 export const THIS_COMPUTER = 'this-computer';
+/** The id of the built-in connection to this computer's own jobs. */
+export const LOCAL_ENGINE = 'local-engine';
+/** Ids that settings cannot name. */
+export const BUILT_IN: ReadonlySet<string> = new Set([THIS_COMPUTER, LOCAL_ENGINE]);

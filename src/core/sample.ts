@@ -9,6 +9,10 @@ export interface TenantSample {
   running: Count;
   /** Running jobs whose lock is older than the system's own limit. */
   stale: Count;
+  /** Jobs that failed for the last time and are kept; null where the system does not tell. */
+  dead: Count | null;
+  /** Jobs that wait for a dead one, or for one that does; null where the system knows no such thing. */
+  blocked: Count | null;
   /** The ready job that has waited longest; null when none is ready. `at-least`: an older one may be unseen. */
   oldestReady: { readyAtMs: number; createdAtMs: number; bound: 'exact' | 'at-least' } | null;
   /** Newest start seen among running jobs; null when none is seen. */
@@ -32,6 +36,8 @@ export function nothingQueued(tenantId: string): TenantSample {
     delayed: zero,
     running: zero,
     stale: zero,
+    dead: null,
+    blocked: null,
     oldestReady: null,
     lastStartedAtMs: null,
     oldestRunningAtMs: null,
@@ -60,6 +66,10 @@ export interface SourceSample {
   clock: { offsetMs: number; errorMs: number };
   tenants: TenantSample[];
   workers: WorkersSample;
+  /** What failed of each kind's last attempts, from 0 to 1 (null: too few to tell); null where the system does not tell. */
+  kinds: { kind: string; failureRatio: number | null }[] | null;
+  /** Memory that workers use, by what a person would look for; null where the system does not tell. */
+  workerMemory: { id: string; rssBytes: number; limitBytes: number | null }[] | null;
   /** The claim order assumed for `behind`, in words; null when not known. */
   claimOrder: string | null;
   /** What this poll cost the database. `rowsRead` is null where it is not measured. */

@@ -3,8 +3,8 @@ import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import packageJson from '../../package.json' with { type: 'json' };
 import type { MethodHandlers, StreamHandlers } from '../contract/api.ts';
-import { toWireError } from '../contract/errors.ts';
-import { THIS_COMPUTER, type ConnectionSettings } from '../contract/settings.ts';
+import { toWireError, type WireError } from '../contract/errors.ts';
+import { BUILT_IN, LOCAL_ENGINE, THIS_COMPUTER, type ConnectionSettings } from '../contract/settings.ts';
 import { changedRules, shippedRules } from '../core/alert-rules.ts';
 import type { AlertEvent, AlertRule, Severity } from '../core/alert.ts';
 import { AlertService } from './alerts/alert-service.ts';
@@ -13,9 +13,13 @@ import { openSource } from './connection-source.ts';
 import { ConnectionTester } from './connection-tester.ts';
 import { connectionTestParts } from './connection-test-parts.ts';
 import { Connections } from './connections.ts';
+import { EngineAdmins } from './engine-admins.ts';
+import type { EngineAdmin } from './engine/admin.ts';
 import { EngineHost } from './engine/engine-host.ts';
+import type { LocalSettings } from './engine/engine-messages.ts';
 import { methodHandlers, streamHandlers, type Services } from './handlers.ts';
 import { SqliteHistory } from './history/sqlite-history.ts';
+import { localJobs, localSettings } from './local-jobs.ts';
 import { HostKeys } from './logs/host-keys.ts';
 import { LogTail } from './logs/log-tail.ts';
 import { DEFAULT_SSH_CONFIG } from './logs/ssh-alias.ts';
@@ -29,6 +33,7 @@ import { FileSecrets } from './settings/file-secrets.ts';
 import { resolveSecret } from './settings/resolve-secret.ts';
 import type { SecretStore } from './settings/secrets.ts';
 import { openSettings, type SettingsOrigin } from './settings/settings-origin.ts';
+import { StoreAdmins } from './store-admins.ts';
 import { rehearsalRules, thisComputer } from './this-computer.ts';
 
 export interface BackendOptions {
@@ -74,7 +79,9 @@ export async function createBackend(options: BackendOptions): Promise<Backend> {
       changed: () => {
         notices.clear('settings');
         // What changes before the start is read at the start.
-        if (started) void connections.apply(settings.current.connections);
+        if (!started) return;
+        void connections.apply(settings.current.connections);
+        engine?.configure(localSettingsNow()).catch(engineProblem);
       },
       refused: (error) => refused(error.message),
     }),
@@ -96,18 +103,24 @@ export async function createBackend(options: BackendOptions): Promise<Backend> {
     }),
   );
   const kept = await history.loadAlerts();
-  const watched = new Set([THIS_COMPUTER, ...settings.current.connections.map(({ id }) => id)]);
+  const watched = new Set([...BUILT_IN, ...settings.current.connections.map(({ id }) => id)]);
   const alerts = new AlertService(history, {
     alerts: kept.alerts.filter(({ connectionId }) => watched.has(connectionId)),
     events: kept.events,
   });
 
   const rulesOf = (connectionId: string): AlertRule[] => {
-    const { alerts: everywhere, thisComputer: local, connections: known } = settings.current;
+    const {
+      alerts: everywhere,
+      thisComputer: rehearsal,
+      localJobs: local,
+      connections: known,
+    } = settings.current;
+    const own = connectionId === LOCAL_ENGINE ? local : known.find(({ id }) => id === connectionId);
     const layers =
       connectionId === THIS_COMPUTER
-        ? [rehearsalRules, local.alerts]
-        : [everywhere, known.find(({ id }) => id === connectionId)?.alerts ?? {}];
+        ? [rehearsalRules(engine?.rehearsal().incident ?? 1), rehearsal.alerts]
+        : [everywhere, own?.alerts ?? {}];
     return changedRules(shippedRules(), ...layers);
   };
   const monitorParts = (connectionId: string): Omit<MonitorParts, 'source' | 'inputs'> => ({
@@ -139,7 +152,18 @@ export async function createBackend(options: BackendOptions): Promise<Backend> {
         ),
     });
   };
-  const engine = settings.current.thisComputer.enabled ? stack.use(new EngineHost(dataDirectory)) : null;
+  const localSettingsNow = (): LocalSettings =>
+    localSettings(settings.current.engine, process.env, origin, dataDirectory);
+  const engine = settings.current.thisComputer.enabled
+    ? stack.use(
+        new EngineHost({
+          dataDirectory,
+          local: localSettingsNow(),
+          secret: (ref, what) => resolveSecret(ref, what, { environment: process.env, store: secrets }),
+        }),
+      )
+    : null;
+  const engineProblem = (error: unknown): void => tellLocalProblem(notices, toWireError(error));
   const connections = new Connections(
     monitorOf,
     (id) => alerts.removeConnection(id, systemClock.now()),
@@ -152,6 +176,14 @@ export async function createBackend(options: BackendOptions): Promise<Backend> {
   );
   // Stopped before the engine, or its end would be taken for an outage.
   stack.defer(() => connections.stop());
+
+  const storeAdmins = stack.use(new StoreAdmins(() => settings.current.connections, secrets));
+  const engineOf = (id: string): EngineAdmin | null => {
+    if (id === THIS_COMPUTER) return engine?.admin('rehearsal') ?? null;
+    if (id === LOCAL_ENGINE) return engine?.admin('local') ?? null;
+    return storeAdmins.of(id);
+  };
+  const engines = new EngineAdmins({ connections, engineOf, clock: systemClock });
 
   const services: Services = {
     info: {
@@ -171,10 +203,14 @@ export async function createBackend(options: BackendOptions): Promise<Backend> {
     alerts,
     notices,
     engine,
+    engines,
+    settings,
     rulesOf,
     user: userInfo().username,
     clock: systemClock,
   };
+  const ended = new AbortController();
+  stack.defer(() => ended.abort());
   const owned = stack.move();
   let stopping: Promise<void> | null = null;
   return {
@@ -183,8 +219,14 @@ export async function createBackend(options: BackendOptions): Promise<Backend> {
     async start() {
       started = true;
       if (engine !== null) {
+        engine.followLocalProblem((problem) => tellLocalProblem(notices, problem), ended.signal);
         await engine.start();
         connections.add(thisComputer(engine, monitorParts(THIS_COMPUTER)));
+        connections.add(localJobs(engine, monitorParts(LOCAL_ENGINE)));
+        onOtherIncident(engine, ended.signal, () => {
+          alerts.removeConnection(THIS_COMPUTER, systemClock.now());
+          void connections.renew(thisComputer(engine, monitorParts(THIS_COMPUTER)));
+        });
       }
       await connections.apply(settings.current.connections);
     },
@@ -192,6 +234,20 @@ export async function createBackend(options: BackendOptions): Promise<Backend> {
     onNotify: (listener) => alerts.onNotify(listener),
     onWorst: (listener) => alerts.onWorst(listener),
   };
+}
+
+/** Another incident is another system: what was watched and told of the last one ends. */
+function onOtherIncident(engine: EngineHost, signal: AbortSignal, renew: () => void): void {
+  let { incident } = engine.followRehearsal((rehearsal) => {
+    if (rehearsal.incident === incident) return;
+    ({ incident } = rehearsal);
+    renew();
+  }, signal);
+}
+
+function tellLocalProblem(notices: Notices, problem: WireError | null): void {
+  if (problem === null) notices.clear(LOCAL_ENGINE);
+  else notices.raise({ id: LOCAL_ENGINE, severity: 'warning', text: `Local jobs: ${problem.message}` });
 }
 
 function monitorOptions(connection: ConnectionSettings): MonitorOptions {

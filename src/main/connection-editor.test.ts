@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { HeadwayError } from '../contract/errors.ts';
 import {
-  connectionSettingsSchema,
+  postalConnectionSchema,
   settingsSchema,
   type ConnectionSettings,
+  type PostalConnection,
   type Settings,
 } from '../contract/settings.ts';
 import { ConnectionEditor } from './connection-editor.ts';
@@ -15,9 +16,9 @@ const logHost = (auth: object) => ({
   inputs: [{ kind: 'file', path: '/var/log/worker.log' }],
 });
 
-function connection(id: string, changes: Record<string, unknown> = {}): ConnectionSettings {
+function connection(id: string, changes: Record<string, unknown> = {}): PostalConnection {
   const database = { host: 'db', user: 'headway', database: 'postal', password: { stored: `${id}.db` } };
-  return connectionSettingsSchema.parse({ id, name: id, kind: 'postal', database, ...changes });
+  return postalConnectionSchema.parse({ id, name: id, kind: 'postal', database, ...changes });
 }
 
 function setUp(connections: ConnectionSettings[] = [], stored: Record<string, string> = {}) {

@@ -1,11 +1,15 @@
 // Adds, changes and removes connections: secrets into their store first, then the settings that name them.
 import { HeadwayError } from '../contract/errors.ts';
+import type { JobKind } from '../contract/job-kinds.ts';
+import type { SecretRef } from '../contract/secret-ref.ts';
 import {
+  BUILT_IN,
+  databaseOf,
+  LOCAL_ENGINE,
   THIS_COMPUTER,
   type ConnectionSettings,
   type RuleOverride,
   type RuleOverrides,
-  type SecretRef,
 } from '../contract/settings.ts';
 import type { Metric } from '../core/alert.ts';
 import type { SecretStore } from './settings/secrets.ts';
@@ -30,8 +34,8 @@ export class ConnectionEditor {
 
   /** Adds the connection, or replaces the one with the same id. `secrets` are by their `stored` key. */
   async save(connection: ConnectionSettings, secrets: Readonly<Record<string, string>>): Promise<void> {
-    if (connection.id === THIS_COMPUTER)
-      throw new HeadwayError('settings-invalid', `"${THIS_COMPUTER}" is built in. Choose another id.`);
+    if (BUILT_IN.has(connection.id))
+      throw new HeadwayError('settings-invalid', `"${connection.id}" is built in. Choose another id.`);
     const named = new Set(storedKeys(connection));
     const stray = Object.keys(secrets).find((key) => !named.has(key));
     if (stray !== undefined)
@@ -66,26 +70,28 @@ export class ConnectionEditor {
       ...alerts,
       [rule]: { ...alerts[rule], ...change },
     });
-    if (id !== THIS_COMPUTER) this.get(id);
-    await this.#settings.update((settings) => ({
-      ...settings,
-      ...(id === THIS_COMPUTER
-        ? { thisComputer: { ...settings.thisComputer, alerts: changed(settings.thisComputer.alerts) } }
-        : {
-            connections: settings.connections.map((known) =>
-              known.id === id ? { ...known, alerts: changed(known.alerts) } : known,
-            ),
-          }),
-    }));
+    if (!BUILT_IN.has(id)) this.get(id);
+    await this.#settings.update((settings) => {
+      const { thisComputer, localJobs } = settings;
+      if (id === THIS_COMPUTER)
+        return { ...settings, thisComputer: { ...thisComputer, alerts: changed(thisComputer.alerts) } };
+      if (id === LOCAL_ENGINE)
+        return { ...settings, localJobs: { ...localJobs, alerts: changed(localJobs.alerts) } };
+      const connections = settings.connections.map((known) =>
+        known.id === id ? { ...known, alerts: changed(known.alerts) } : known,
+      );
+      return { ...settings, connections };
+    });
   }
 
   #find(id: string): ConnectionSettings | undefined {
     return this.#settings.current.connections.find((known) => known.id === id);
   }
 
-  /** Forgets secrets that no connection names any more. */
+  /** Forgets secrets that no connection and no kind of job names any more. */
   async #forget(keys: string[]): Promise<void> {
-    const inUse = new Set(this.#settings.current.connections.flatMap(storedKeys));
+    const { connections, engine } = this.#settings.current;
+    const inUse = new Set([...connections.flatMap(storedKeys), ...engine.kinds.flatMap(keysOfKind)]);
     for (const key of keys) if (!inUse.has(key)) await this.#secrets.delete(key);
   }
 }
@@ -94,10 +100,18 @@ export class ConnectionEditor {
 function storedKeys(connection: ConnectionSettings | undefined): string[] {
   if (connection === undefined) return [];
   const refs: (SecretRef | undefined)[] = [
-    connection.database.password,
+    databaseOf(connection)?.password,
     ...connection.logHosts.map(({ auth }) =>
       auth.kind === 'key' ? auth.passphrase : auth.kind === 'password' ? auth.password : undefined,
     ),
   ];
   return refs.flatMap((ref) => (ref !== undefined && 'stored' in ref ? [ref.stored] : []));
+}
+
+/** The keys of the secret store that a kind of job names. */
+function keysOfKind({ handler }: JobKind): string[] {
+  const values = handler.type === 'command' ? handler.env : handler.type === 'http' ? handler.headers : {};
+  return Object.values(values).flatMap((value) =>
+    typeof value === 'object' && 'stored' in value ? [value.stored] : [],
+  );
 }

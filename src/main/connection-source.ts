@@ -1,6 +1,15 @@
 // From a configured connection to its source, with the password found only when it is needed.
-import type { ConnectionSettings } from '../contract/settings.ts';
 import { HeadwayError } from '../contract/errors.ts';
+import {
+  databaseOf,
+  type ConnectionSettings,
+  type EngineConnection,
+  type PostalConnection,
+} from '../contract/settings.ts';
+import { openStoreAt, type StoreAddress } from './engine/stores/open-store.ts';
+import type { StoreAccess } from './engine/stores/store-access.ts';
+import type { Store } from './engine/stores/store.ts';
+import { EngineDatabaseSource } from './sources/engine-database/engine-database-source.ts';
 import { PostalSource } from './sources/postal/postal-source.ts';
 import type { Source } from './sources/source.ts';
 import { resolveSecret } from './settings/resolve-secret.ts';
@@ -11,10 +20,29 @@ export async function databasePassword(
   connection: ConnectionSettings,
   secrets: SecretStore,
 ): Promise<string | null> {
-  const { password } = connection.database;
+  const password = databaseOf(connection)?.password;
   if (password === undefined) return null;
   const from = { environment: process.env, store: secrets };
   return resolveSecret(password, `the database password of ${connection.name}`, from);
+}
+
+/** Polls and questions of one connection: two at a time at most. */
+const STORE_CONNECTIONS = 2;
+
+/** Opens the store of an engine connection; the caller disposes of it. Rejects as the store does, and with `secret-missing`. */
+export async function openEngineStore(
+  connection: EngineConnection,
+  secrets: SecretStore,
+  access: StoreAccess,
+): Promise<Store> {
+  return openStoreAt(await addressOf(connection, secrets), access, STORE_CONNECTIONS);
+}
+
+async function addressOf(connection: EngineConnection, secrets: SecretStore): Promise<StoreAddress> {
+  const { store } = connection;
+  if (store.type === 'sqlite') return store;
+  const { password: _, ...database } = store.database;
+  return { type: store.type, database, password: await databasePassword(connection, secrets) };
 }
 
 /**
@@ -22,6 +50,15 @@ export async function databasePassword(
  * be reached, and is looked for again at the next call.
  */
 export function openSource(connection: ConnectionSettings, secrets: SecretStore): Source {
+  if (connection.kind === 'postal') return openPostal(connection, secrets);
+  return new EngineDatabaseSource({
+    open: () => openEngineStore(connection, secrets, 'look'),
+    isShared: connection.store.type !== 'sqlite',
+    now: Date.now,
+  });
+}
+
+function openPostal(connection: PostalConnection, secrets: SecretStore): Source {
   let opened: PostalSource | null = null;
   const open = async (): Promise<PostalSource> => {
     const password = await databasePassword(connection, secrets);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ConnectionSummary } from '../contract/live.ts';
-import { connectionSettingsSchema, type ConnectionSettings } from '../contract/settings.ts';
+import { connectionSettingsSchema, databaseOf, type ConnectionSettings } from '../contract/settings.ts';
 import { Connections } from './connections.ts';
 import type { ConnectionMonitor } from './monitor/connection-monitor.ts';
 import { settled } from './monitor/fake-clock.ts';
@@ -22,8 +22,9 @@ function setUp() {
   const parts = new Map<string, ReturnType<typeof plainMonitor>>();
   const broken = new Set<string>();
   const connections = new Connections(
-    ({ id, name, database }) => {
-      made.push(`${id}@${database.host}`);
+    (settings) => {
+      const { id, name } = settings;
+      made.push(`${id}@${databaseOf(settings)?.host ?? ''}`);
       if (broken.has(id)) throw new Error(`cannot make ${id}`);
       const part = plainMonitor({ id, name });
       parts.set(id, part);

@@ -41,6 +41,20 @@ export class Connections {
     if (!this.#stopped) this.#start(monitor, null);
   }
 
+  /** Like `add`, in place of the one that runs under the same id: it watches something else from now on. */
+  renew(monitor: ConnectionMonitor): Promise<void> {
+    return this.#inTurn(async () => {
+      const running = this.#running.get(monitor.id);
+      try {
+        if (running !== undefined) await stop(running);
+        this.#start(monitor, null);
+      } catch (error) {
+        this.#running.delete(monitor.id);
+        this.#failed(monitor.id, error);
+      }
+    });
+  }
+
   /** Brings what runs in step with `settings`; changes are made one after another. */
   apply(settings: readonly ConnectionSettings[]): Promise<void> {
     return this.#inTurn(() => this.#apply(settings));

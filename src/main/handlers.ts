@@ -7,10 +7,12 @@ import type { ConnectionEditor } from './connection-editor.ts';
 import type { ConnectionTester } from './connection-tester.ts';
 import type { Connections } from './connections.ts';
 import type { EngineHost } from './engine/engine-host.ts';
+import type { EngineAdmins } from './engine-admins.ts';
 import type { HistoryStore } from './history/history-store.ts';
 import type { HostKeys } from './logs/host-keys.ts';
 import type { Clock } from './monitor/clock.ts';
 import type { Notices } from './notices.ts';
+import type { OpenSettings } from './settings/settings-origin.ts';
 
 export interface Services {
   info: MethodOutput<'app.info'>;
@@ -23,14 +25,16 @@ export interface Services {
   notices: Notices;
   /** null where settings switch this computer's engine off. */
   engine: EngineHost | null;
+  engines: EngineAdmins;
+  settings: Pick<OpenSettings, 'current' | 'update'>;
   rulesOf: (connectionId: string) => AlertRule[];
-  /** Who acknowledges: the system's user. */
+  /** Who acknowledges and pauses: the system's user. */
   user: string;
   clock: Clock;
 }
 
 export function methodHandlers(services: Services): MethodHandlers {
-  const { connections, editor, hostKeys, history, alerts, clock } = services;
+  const { connections, editor, hostKeys, history, alerts, engines, settings, user, clock } = services;
   const nothing = {};
   return {
     'app.info': () => Promise.resolve(services.info),
@@ -55,7 +59,7 @@ export function methodHandlers(services: Services): MethodHandlers {
     },
     'history.query': (query) => history.query(query),
     'alerts.acknowledge': ({ alertId }) => {
-      alerts.acknowledge(alertId, services.user, clock.now());
+      alerts.acknowledge(alertId, user, clock.now());
       return Promise.resolve(nothing);
     },
     'rules.list': ({ connectionId }) => {
@@ -66,16 +70,45 @@ export function methodHandlers(services: Services): MethodHandlers {
       await editor.changeRule(connectionId, rule, change);
       return nothing;
     },
-    'rehearsal.set': (switches) => engineOf(services).setRehearsal(switches),
-    'rehearsal.burst': async () => {
-      await engineOf(services).burst();
+    'rehearsal.set': (change) => engineOf(services).setRehearsal(change),
+    'rehearsal.act': async () => {
+      await engineOf(services).act();
+      return nothing;
+    },
+    'engine.deadJobs': ({ connectionId, filter, afterId, limit }) =>
+      engines.look(connectionId).deadJobs(filter, afterId, limit),
+    'engine.blockedJobs': ({ connectionId, filter, afterId, limit }) =>
+      engines.look(connectionId).blockedJobs(filter, afterId, limit),
+    'engine.job': ({ connectionId, id }) => engines.look(connectionId).job(id),
+    'engine.hold': async ({ connectionId, ...hold }) => {
+      await engines.act(connectionId, (engine) => engine.hold({ ...hold, by: user }));
+      return nothing;
+    },
+    'engine.unhold': async ({ connectionId, ...scope }) => ({
+      held: await engines.act(connectionId, (engine) => engine.unhold(scope)),
+    }),
+    'engine.bulk': async ({ connectionId, what, filter }) => ({
+      jobId: await engines.act(connectionId, (engine) => engine.bulk(what, filter)),
+    }),
+    'engine.stopBulk': async ({ connectionId, jobId }) => {
+      await engines.act(connectionId, (engine) => engine.stopBulk(jobId));
+      return nothing;
+    },
+    'engine.enqueue': async ({ connectionId, ...job }) => {
+      const [enqueued] = await engines.act(connectionId, (engine) => engine.enqueue([job]));
+      if (!enqueued) throw new Error('the engine enqueued nothing');
+      return { id: enqueued.id };
+    },
+    'engine.settings': () => Promise.resolve(settings.current.engine),
+    'engine.saveSettings': async (engine) => {
+      await settings.update((before) => ({ ...before, engine }));
       return nothing;
     },
   };
 }
 
 export function streamHandlers(services: Services): StreamHandlers {
-  const { connections, alerts, notices, engine, tester, clock } = services;
+  const { connections, alerts, notices, engine, engines, tester, clock } = services;
   return {
     connections: (_params, { emit }, signal) => Promise.resolve(connections.follow(emit, signal)),
     overview: ({ connectionId }, sink, signal) => {
@@ -94,6 +127,10 @@ export function streamHandlers(services: Services): StreamHandlers {
       return Promise.resolve(monitor.logs.follow(sink.emit, clock.now(), signal));
     },
     alerts: (_params, { emit }, signal) => Promise.resolve(alerts.follow(emit, signal)),
+    engine: ({ connectionId }, sink, signal) => {
+      connections.get(connectionId).onStop(() => sink.fail(removed(connectionId)), signal);
+      return engines.follow(connectionId, sink.emit, signal);
+    },
     rehearsal: (_params, { emit }, signal) => Promise.resolve(engine?.followRehearsal(emit, signal) ?? null),
     notices: (_params, { emit }, signal) => Promise.resolve(notices.follow(emit, signal)),
     connectionTest: ({ connection, secrets }, { emit }, signal) =>

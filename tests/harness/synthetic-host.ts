@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import type { MethodHandlers, StreamHandlers } from '../../src/contract/api.ts';
 import type { OverviewDelta } from '../../src/contract/live.ts';
 import { HeadwayError } from '../../src/contract/errors.ts';
+import type { EngineView } from '../../src/contract/engine-report.ts';
 import type { Rehearsal } from '../../src/contract/rehearsal.ts';
 import { THIS_COMPUTER } from '../../src/contract/settings.ts';
 import { seededRandom } from '../../src/core/seeded-random.ts';
@@ -20,9 +21,12 @@ import {
   syntheticSettings,
   waitingTest,
 } from './synthetic/connection-play.ts';
+import { EnginePlay } from './synthetic/engine-play.ts';
 import { Fleet } from './synthetic/fleet.ts';
 import { playHistory } from './synthetic/history-play.ts';
+import { syntheticEngine } from './synthetic/kinds-play.ts';
 import { LogPlay } from './synthetic/log-play.ts';
+import { RehearsalPlay } from './synthetic/rehearsal-play.ts';
 
 export interface SyntheticOptions {
   tenants: number;
@@ -34,6 +38,9 @@ export interface SyntheticOptions {
   /** The built window. */
   windowDirectory: string;
 }
+/** Has an engine to look into; `engine` is one whose store is another machine's database. */
+const hasEngine = ({ kind }: { kind: string }): boolean => kind === 'local-engine' || kind === 'engine';
+
 const defaults: SyntheticOptions = {
   tenants: 1_000,
   tickMs: 1_000,
@@ -108,15 +115,38 @@ class Stage {
     };
     const alerts = new Bell<ReturnType<AlertPlay['judge']> & object>();
     const rehearsals = new Bell<Rehearsal>();
-    let rehearsal: Rehearsal = {
-      order: 'first-come',
-      workers: 2,
-      speed: 10,
-      noisyTenant: 'edify',
-      watchedTenant: 'mailflow',
-      nextBurstAtMs: startedAtMs + 30_000,
-      burstSize: 50,
+    const rehearsal = new RehearsalPlay(startedAtMs);
+    const engineViews = new Bell<EngineView>();
+    const engines = new Map(
+      plays.flatMap(({ connection, fleet }) =>
+        hasEngine(connection)
+          ? [
+              [
+                connection.id,
+                new EnginePlay(
+                  {
+                    place: connection.kind === 'local-engine' ? 'local' : 'database',
+                    tenants: fleet.rows.map(({ id }) => id),
+                    random,
+                  },
+                  startedAtMs,
+                ),
+              ] as const,
+            ]
+          : [],
+      ),
+    );
+    const engine = (id: string): EnginePlay => {
+      const found = engines.get(id);
+      if (found === undefined) throw new HeadwayError('not-found', `${id} has no engine.`);
+      return found;
     };
+    /** Answers, then shows everybody what came of it. */
+    const changed = <T>(connectionId: string, answer: T): Promise<T> => {
+      engineViews.ring(engine(connectionId).tick(Date.now()));
+      return Promise.resolve(answer);
+    };
+    let engineSettings = syntheticEngine;
 
     this.#timers.push(
       setInterval(() => {
@@ -132,6 +162,9 @@ class Stage {
           if (change !== null) alerts.ring(change);
         }
       }, tickMs),
+      setInterval(() => {
+        for (const played of engines.values()) engineViews.ring(played.tick(Date.now()));
+      }, 1_000),
       setInterval(() => {
         for (const { log, lines, connection } of plays)
           if (connection.state.kind === 'live') lines.ring(log.next(Math.round(linesPerS / 10), Date.now()));
@@ -174,17 +207,38 @@ class Stage {
         }
         return Promise.resolve({});
       },
-      'rehearsal.set': (switches) => {
-        rehearsal = { ...rehearsal, ...switches };
-        const cured = switches.order === 'fair' || switches.workers > 2;
+      'rehearsal.set': (change) => {
+        const now = rehearsal.change(change, Date.now());
+        const { cured } = rehearsal;
         play(THIS_COMPUTER).fleet.setTempers((temper) =>
           cured && temper === 'starved' ? 'wavy' : !cured && temper === 'wavy' ? 'starved' : temper,
         );
-        rehearsals.ring(rehearsal);
-        return Promise.resolve(rehearsal);
+        rehearsals.ring(now);
+        return Promise.resolve(now);
       },
-      'rehearsal.burst': () => {
-        play(THIS_COMPUTER).fleet.burst('1', rehearsal.burstSize);
+      'rehearsal.act': () => {
+        play(THIS_COMPUTER).fleet.burst('1', 50);
+        return Promise.resolve({});
+      },
+      'engine.deadJobs': (input) => Promise.resolve(engine(input.connectionId).deadJobs(input)),
+      'engine.blockedJobs': (input) => Promise.resolve(engine(input.connectionId).blockedJobs(input)),
+      'engine.job': ({ connectionId, id }) => Promise.resolve(engine(connectionId).job(id)),
+      'engine.hold': (input) => {
+        engine(input.connectionId).hold(input, Date.now());
+        return changed(input.connectionId, {});
+      },
+      'engine.unhold': (input) =>
+        changed(input.connectionId, { held: engine(input.connectionId).unhold(input) }),
+      'engine.bulk': (input) =>
+        changed(input.connectionId, { jobId: engine(input.connectionId).bulk(input, Date.now()) }),
+      'engine.stopBulk': ({ connectionId, jobId }) => {
+        engine(connectionId).stopBulk(jobId);
+        return changed(connectionId, {});
+      },
+      'engine.enqueue': (input) => Promise.resolve({ id: engine(input.connectionId).enqueue(input) }),
+      'engine.settings': () => Promise.resolve(engineSettings),
+      'engine.saveSettings': (settings) => {
+        engineSettings = settings;
         return Promise.resolve({});
       },
     };
@@ -230,9 +284,16 @@ class Stage {
           events: plays.flatMap(({ alerts: judge }) => [...judge.events]).sort((a, b) => a.atMs - b.atMs),
         });
       },
+      engine: ({ connectionId }, sink, signal) => {
+        const played = engine(connectionId);
+        engineViews.listen((view) => {
+          if (view === played.view) sink.emit(view);
+        }, signal);
+        return Promise.resolve(played.view);
+      },
       rehearsal: (_, sink, signal) => {
         rehearsals.listen((now) => sink.emit(now), signal);
-        return Promise.resolve(rehearsal);
+        return Promise.resolve(rehearsal.now);
       },
       notices: () => Promise.resolve([]),
       connectionTest: (_, sink, signal) => {

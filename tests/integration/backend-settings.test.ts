@@ -41,17 +41,18 @@ const storedSecrets = () => readFile(join(folder, 'secrets.json'), 'utf8');
 const edit = async (change: (text: string) => string) => {
   await writeFile(join(folder, 'settings.json'), change(await settingsText()));
 };
+const database = () => ({
+  host: db.host,
+  port: db.port,
+  user: reader.user,
+  database: 'postal',
+  password: { stored: 'mail.database' },
+});
 const draft = (changes: object = {}): CallInput<'connections.save'>['connection'] => ({
   id: 'mail',
   name: 'Mail',
   kind: 'postal',
-  database: {
-    host: db.host,
-    port: db.port,
-    user: reader.user,
-    database: 'postal',
-    password: { stored: 'mail.database' },
-  },
+  database: database(),
   pollSeconds: 0.25,
   windowSeconds: 2,
   ...changes,
@@ -69,13 +70,14 @@ const notices = async () => {
 
 describe('the backend and its settings', () => {
   it('opens on this computer when nothing is configured, with the rehearsal running', async () => {
-    expect(await ids()).toEqual(['this-computer']);
+    expect(await ids()).toEqual(['this-computer', 'local-engine']);
     await backend.untilLive('this-computer');
     const overview = await backend.overview('this-computer');
     await expect.poll(() => overview.rows.length, soon).toBe(41);
     overview.leave();
-    const rehearsal = await backend.call('rehearsal.set', { order: 'fair', workers: 10 });
-    expect(rehearsal).toMatchObject({ order: 'fair', workers: 10 });
+    const rehearsal = await backend.call('rehearsal.set', { switches: { order: 'fair' } });
+    expect(rehearsal.switches[0]).toMatchObject({ id: 'order', value: 'fair' });
+    await backend.untilLive('local-engine');
     expect(await notices()).toEqual([]);
   });
 
@@ -89,7 +91,7 @@ describe('the backend and its settings', () => {
     const overview = await backend.overview('mail');
     await expect.poll(() => overview.row('4').lagMs ?? 0, soon).toBeGreaterThan(59_000);
     expect(overview.row('4')).toMatchObject({ name: 'shop', ready: { value: 20, kind: 'exact' } });
-    expect(connections.deltas.at(-1)?.map(({ id }) => id)).toEqual(['this-computer', 'mail']);
+    expect(connections.deltas.at(-1)?.map(({ id }) => id)).toEqual(['this-computer', 'local-engine', 'mail']);
     expect(overview.failures).toEqual([]);
     overview.leave();
     connections.leave();
@@ -127,7 +129,7 @@ describe('the backend and its settings', () => {
     expect(builtIn.code).toBe('settings-invalid');
     expect((await refusal(backend.call('connections.get', { id: 'other' }))).code).toBe('not-found');
     expect(await settingsText()).toBe(before);
-    expect(await ids()).toEqual(['this-computer', 'mail']);
+    expect(await ids()).toEqual(['this-computer', 'local-engine', 'mail']);
   });
 
   it('changes a rule for the next poll, without beginning anything anew', async () => {
@@ -181,7 +183,7 @@ describe('the backend and its settings', () => {
     const broken = await settingsText();
     const refused = await refusal(
       backend.call('connections.save', {
-        connection: draft({ id: 'other', database: { ...draft().database, password: { stored: 'other' } } }),
+        connection: draft({ id: 'other', database: { ...database(), password: { stored: 'other' } } }),
         secrets: { other: 'never-kept' },
       }),
     );
@@ -201,7 +203,7 @@ describe('the backend and its settings', () => {
     const alerts = await backend.follow('alerts', {});
     expect(alerts.snapshot.alerts.map(({ id }) => id)).toContain('mail/lag/tenant/4');
     await backend.call('connections.remove', { id: 'mail' });
-    expect(await ids()).toEqual(['this-computer']);
+    expect(await ids()).toEqual(['this-computer', 'local-engine']);
     expect(overview.failures).toMatchObject([{ code: 'not-found' }]);
     expect((await refusal(backend.overview('mail'))).code).toBe('not-found');
     expect((await refusal(backend.call('connections.remove', { id: 'mail' }))).code).toBe('not-found');
@@ -227,17 +229,16 @@ describe('the life of the backend', () => {
     ]);
     await other.untilLive('this-computer');
     const connections = await other.follow('connections', {});
-    const { database } = draft();
     await writeFile(
       join(own, 'settings.json'),
       JSON.stringify({
         version: 1,
-        connections: [draft({ database: { ...database, password: undefined } })],
+        connections: [draft({ database: { ...database(), password: undefined } })],
       }),
     );
     await expect
       .poll(() => connections.deltas.at(-1)?.map(({ id }) => id), soon)
-      .toEqual(['this-computer', 'mail']);
+      .toEqual(['this-computer', 'local-engine', 'mail']);
     await expect.poll(() => other.stateOf('mail'), soon).toBe('failed');
   });
 

@@ -59,14 +59,14 @@ type WindowPort = Parameters<Parameters<PortWindow['addEventListener']>[1]>[0]['
 test('calls, streams and the loss of the port work as over a WebSocket', async () => {
   const dispatcher = new Dispatcher({
     // Complete by construction: every name of the contract has a handler.
-    methods: { ...(all(methods) as MethodHandlers), 'rehearsal.burst': () => Promise.resolve({}) },
+    methods: { ...(all(methods) as MethodHandlers), 'rehearsal.act': () => Promise.resolve({}) },
     streams: { ...(all(streams) as StreamHandlers), rehearsal: () => Promise.resolve(null) },
     logger,
   });
   const { window, hostPorts, listeners } = makeWindow(dispatcher);
   const client = createClient(portTransport(window));
   try {
-    await expect(client.call('rehearsal.burst', {})).resolves.toEqual({});
+    await expect(client.call('rehearsal.act', {})).resolves.toEqual({});
     const snapshots: unknown[] = [];
     const renewed = Promise.withResolvers<undefined>();
     const snapshot = (value: unknown) => {

@@ -226,7 +226,7 @@ function connect(port: number, cookie: string): Client {
 test('a client lives over a restart of the backend: state shown, calls rejected, streams renewed', async () => {
   const rehearsal: StreamHandlers['rehearsal'] = () => Promise.resolve(null);
   const burst = () => Promise.resolve({});
-  const before = await startFace({}, { streams: { rehearsal }, methods: { 'rehearsal.burst': burst } });
+  const before = await startFace({}, { streams: { rehearsal }, methods: { 'rehearsal.act': burst } });
   const { port } = before.face;
   const client = connect(port, await signIn(before.face));
   const kinds: string[] = [];
@@ -235,24 +235,24 @@ test('a client lives over a restart of the backend: state shown, calls rejected,
   const ignore = () => undefined;
   client.subscribe('rehearsal', {}, { snapshot: () => (snapshots += 1), delta: ignore, error: ignore });
   await until(() => snapshots === 1, 'never: first snapshot');
-  await expect(client.call('rehearsal.burst', {})).resolves.toEqual({});
+  await expect(client.call('rehearsal.act', {})).resolves.toEqual({});
   await expect(client.call('connections.get', { id: 'none' })).rejects.toMatchObject({ code: 'not-found' });
 
   await before.face.stop();
   await until(() => client.state.kind === 'reconnecting', 'never: loss seen');
   expect(client.state).toMatchObject({ attempt: expect.any(Number) as number });
-  await expect(client.call('rehearsal.burst', {})).rejects.toMatchObject({
+  await expect(client.call('rehearsal.act', {})).rejects.toMatchObject({
     code: 'unreachable',
     retryable: true,
   });
   expect(before.dispatcher.clients).toBe(0);
 
   // The same data directory, so the session is still good.
-  await startFace({ port }, { streams: { rehearsal }, methods: { 'rehearsal.burst': burst } });
+  await startFace({ port }, { streams: { rehearsal }, methods: { 'rehearsal.act': burst } });
   await until(() => snapshots === 2, 'never: snapshot after the restart');
   expect(kinds[0]).toBe('live');
   expect(kinds.at(-1)).toBe('live');
-  await expect(client.call('rehearsal.burst', {})).resolves.toEqual({});
+  await expect(client.call('rehearsal.act', {})).resolves.toEqual({});
 });
 
 test('a window that stops reading loses deltas and is told so; another one loses none', async () => {

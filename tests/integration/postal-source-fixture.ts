@@ -2,7 +2,7 @@
 import type { Connection, RowDataPacket } from 'mysql2/promise';
 import type { Count } from '../../src/core/count.ts';
 import type { SourceSample, TenantSample } from '../../src/core/sample.ts';
-import { connectionSettingsSchema } from '../../src/contract/settings.ts';
+import { databaseSchema } from '../../src/contract/settings.ts';
 import type { DatabaseSettings } from '../../src/contract/settings.ts';
 import { PostalSource } from '../../src/main/sources/postal/postal-source.ts';
 import type { PostalSourceOptions } from '../../src/main/sources/postal/postal-source.ts';
@@ -18,7 +18,7 @@ export function databaseSettings(
   changes: Partial<DatabaseSettings> = {},
 ): DatabaseSettings {
   const given = { host: db.host, port: db.port, user: reader.user, database: 'postal', ...changes };
-  return connectionSettingsSchema.shape.database.parse(given);
+  return databaseSchema.parse(given);
 }
 
 export function sourceFor(

@@ -20,6 +20,8 @@ interface ConnectionSnapshot {
   id: string;
   name: string;
   system: string | null;
+  /** What the system calls its tenants, singular. */
+  tenantWord: string | null;
   takenAt: string | null;
   clockOffsetMs: number | null;
   costMs: number | null;
@@ -59,6 +61,7 @@ async function snapshotOf(connection: ConnectionSettings, secrets: SecretStore):
     id: connection.id,
     name: connection.name,
     system: null,
+    tenantWord: null,
     takenAt: null,
     clockOffsetMs: null,
     costMs: null,
@@ -75,6 +78,7 @@ async function snapshotOf(connection: ConnectionSettings, secrets: SecretStore):
     return {
       ...answer,
       system: probe.system,
+      tenantWord: probe.tenantWord,
       warnings: probe.warnings,
       takenAt: new Date(sample.databaseTimeMs - sample.clock.offsetMs).toISOString(),
       clockOffsetMs: Math.round(sample.clock.offsetMs),
@@ -118,7 +122,7 @@ function print(answer: ConnectionSnapshot): void {
   }
   console.log(`${answer.name}: ${answer.system ?? ''}, as of ${answer.takenAt ?? ''}`);
   for (const warning of answer.warnings) console.log(`  note: ${warning}`);
-  const header = ['SERVER', 'LAG', 'READY', 'RUN', 'DELAYED', 'STALE'];
+  const header = [(answer.tenantWord ?? 'tenant').toUpperCase(), 'LAG', 'READY', 'RUN', 'DELAYED', 'STALE'];
   const rows = answer.tenants.map((tenant) => [
     `${tenant.name} ${tenant.id}`,
     tenant.lagMs === null

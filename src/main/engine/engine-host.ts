@@ -1,4 +1,4 @@
-// The engine as the main loop sees it: a thread of its own, asked and told by messages, started again when it dies.
+// The engines as the main loop sees them: a thread of their own, asked and told by messages, started again when it dies.
 //
 //   stopped ──start──▶ starting ──started──▶ running ──stop──▶ stopped
 //                         ▲  │ fails             │ dies
@@ -7,25 +7,28 @@
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { HeadwayError, toWireError, type WireError } from '../../contract/errors.ts';
-import type { Rehearsal, RehearsalSwitches } from '../../contract/rehearsal.ts';
-import type { TenantInfo } from '../../core/sample.ts';
+import type { Rehearsal, RehearsalChange } from '../../contract/rehearsal.ts';
+import type { SecretRef } from '../../contract/secret-ref.ts';
+import type { EngineAdmin } from './admin.ts';
 import { type Clock, systemClock } from './clock.ts';
 import {
   type EngineLine,
+  type EngineName,
   type EngineReading,
   type EngineThreadData,
   type FromEngine,
   fromEngineSchema,
+  type LocalSettings,
   type ToEngine,
 } from './engine-messages.ts';
-import { describeRehearsal, INCIDENT_SWITCHES } from './rehearsal.ts';
-import { FIRST_BURST_AFTER_MS, tenants } from './rehearsal-workload.ts';
+import { engineAdminOver } from './engine-host-admin.ts';
+import { EngineRequests } from './engine-host-requests.ts';
+import { asItWas } from './rehearsals/incident-play.ts';
+import { describeRehearsal, incidents } from './rehearsals/index.ts';
 
 const RESTART_MS = { first: 1_000, longest: 30_000 };
 /** A thread that lived this long died of something new: the backoff begins anew. */
 const STEADY_AFTER_MS = 60_000;
-/** The rehearsal's jobs are worthless: nobody should wait for them when the application ends. */
-const STOP_DEADLINE_MS = 0;
 /** A thread that has not ended this long after its deadline is ended. */
 const STOP_GRACE_MS = 3_000;
 
@@ -34,37 +37,46 @@ type State =
   | { kind: 'starting' | 'running'; worker: Worker; sinceMs: number }
   | { kind: 'waiting'; error: WireError; takeBack: () => void };
 
-type Waiting = { resolve(message: FromEngine): void; reject(error: Error): void };
-
 /** A request without its number. */
-type Question = { t: 'burst' } | { t: 'sample' } | { t: 'set'; switches: RehearsalSwitches };
+type WithoutNumber<T> = T extends { request: number } ? Omit<T, 'request'> : never;
+type Question = WithoutNumber<ToEngine>;
+
+export interface EngineHostOptions {
+  /** The rehearsal's jobs lie in its folder `rehearsal`, which is emptied at each start; the local ones in `engine.db`. */
+  dataDirectory: string;
+  local: LocalSettings;
+  /** The value of a secret that a kind names; `what` names it in an error. */
+  secret: (ref: SecretRef, what: string) => Promise<string>;
+  clock?: Clock;
+}
 
 export class EngineHost implements AsyncDisposable {
-  readonly #folder: string;
+  readonly #options: EngineHostOptions;
   readonly #clock: Clock;
   #state: State = { kind: 'stopped' };
-  #switches: RehearsalSwitches = INCIDENT_SWITCHES;
+  #local: LocalSettings;
   #rehearsal: Rehearsal;
+  #localProblem: WireError | null = null;
   #failures = 0;
-  #requests = 0;
-  readonly #waiting = new Map<number, Waiting>();
-  readonly #onLines = new Set<(lines: EngineLine[]) => void>();
+  readonly #requests = new EngineRequests();
+  readonly #onLines = { rehearsal: new Set<LinesListener>(), local: new Set<LinesListener>() };
   readonly #onRehearsal = new Set<(rehearsal: Rehearsal) => void>();
+  readonly #onLocalProblem = new Set<(problem: WireError | null) => void>();
   /** Resolved when the first start has succeeded or failed. */
   #started = Promise.withResolvers<undefined>();
   /** Resolved when the thread of the last start has ended. */
   #stopped: Promise<void> = Promise.resolve();
 
-  /** The rehearsal's jobs lie in `DIRECTORY/rehearsal`, which is emptied at each start. */
-  constructor(dataDirectory: string, clock: Clock = systemClock) {
-    this.#folder = join(dataDirectory, 'rehearsal');
-    this.#clock = clock;
-    this.#rehearsal = describeRehearsal(this.#switches, clock.now() + FIRST_BURST_AFTER_MS);
+  constructor(options: EngineHostOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#local = options.local;
+    this.#rehearsal = describeRehearsal(incidents[1], asItWas(incidents[1]), null);
   }
 
   /**
-   * Resolves when the engine works or when its first start failed: it is then tried again by itself, and sample()
-   * tells why until it works. Does nothing while it is started; waits for a stop under way.
+   * Resolves when the engines work or when their first start failed: it is then tried again by itself, and sample()
+   * tells why until it works. Does nothing while they are started; waits for a stop under way.
    */
   async start(): Promise<void> {
     await this.#stopped;
@@ -76,7 +88,10 @@ export class EngineHost implements AsyncDisposable {
     return this.#started.promise;
   }
 
-  /** What runs is given back. Idempotent; safe before start. */
+  /**
+   * Running jobs of the local engine have the time its settings give them; the rehearsal ends at once. Idempotent; safe
+   * before start.
+   */
   stop(): Promise<void> {
     if (this.#state.kind !== 'stopped') this.#stopped = this.#end(this.#state);
     return this.#stopped;
@@ -85,26 +100,22 @@ export class EngineHost implements AsyncDisposable {
   async #end(state: Exclude<State, { kind: 'stopped' }>): Promise<void> {
     this.#state = { kind: 'stopped' };
     this.#started.resolve(undefined);
-    this.#refuseAll(new HeadwayError('cancelled', 'The local engine was stopped.'));
+    this.#requests.refuseAll(new HeadwayError('cancelled', 'The local engine was stopped.'));
     if (state.kind === 'waiting') {
       state.takeBack();
       return;
     }
     const { worker } = state;
+    const deadlineMs = this.#local.engine.stopSeconds * 1_000;
     const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
-    const takeBack = this.#clock.after(STOP_DEADLINE_MS + STOP_GRACE_MS, () => void worker.terminate());
-    worker.postMessage({ t: 'stop', deadlineMs: STOP_DEADLINE_MS } satisfies ToEngine);
+    const takeBack = this.#clock.after(deadlineMs + STOP_GRACE_MS, () => void worker.terminate());
+    worker.postMessage({ t: 'stop', deadlineMs } satisfies ToEngine);
     await ended;
     takeBack();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
-  }
-
-  /** The tenants of the rehearsal: they do not change. */
-  tenants(): TenantInfo[] {
-    return tenants;
   }
 
   /** The last known state of the rehearsal. */
@@ -114,74 +125,71 @@ export class EngineHost implements AsyncDisposable {
 
   /** The rehearsal now; calls `listener` on every change until `signal` aborts. */
   followRehearsal(listener: (rehearsal: Rehearsal) => void, signal: AbortSignal): Rehearsal {
-    if (!signal.aborted) {
-      this.#onRehearsal.add(listener);
-      signal.addEventListener('abort', () => this.#onRehearsal.delete(listener), { once: true });
-    }
+    follow(this.#onRehearsal, listener, signal);
     return this.#rehearsal;
+  }
+
+  /** Why the local engine does not work, or not on all it was given; null when all is well. Follows like the rehearsal. */
+  followLocalProblem(listener: (problem: WireError | null) => void, signal: AbortSignal): WireError | null {
+    follow(this.#onLocalProblem, listener, signal);
+    return this.#localProblem;
   }
 
   /** Calls with new log lines, at most every 100 ms; the function returned ends that. */
-  onLines(listener: (lines: EngineLine[]) => void): () => void {
-    this.#onLines.add(listener);
-    return () => this.#onLines.delete(listener);
+  onLines(engine: EngineName, listener: LinesListener): () => void {
+    this.#onLines[engine].add(listener);
+    return () => this.#onLines[engine].delete(listener);
   }
 
-  /** Holds from now on, also over a restart of the engine. */
-  async setRehearsal(switches: RehearsalSwitches): Promise<Rehearsal> {
-    this.#switches = switches;
-    await this.#ask({ t: 'set', switches });
+  /** Holds from now on, also over a restart of the thread. Rejects with `bad-request` for what the incident lacks. */
+  async setRehearsal(change: RehearsalChange): Promise<Rehearsal> {
+    await this.#ask({ t: 'rehearse', change });
     return this.#rehearsal;
   }
 
-  /** A burst of the noisy tenant now. */
-  async burst(): Promise<void> {
-    await this.#ask({ t: 'burst' });
+  /** Makes the incident happen now. */
+  async act(): Promise<void> {
+    await this.#ask({ t: 'act' });
   }
 
-  /** One moment of the engine. Rejects with `unreachable`, and why, while it is down. */
-  async sample(signal: AbortSignal): Promise<EngineReading> {
-    const answer = await this.#ask({ t: 'sample' }, signal);
+  /** What the local engine works on from now on, also over a restart of the thread. */
+  async configure(local: LocalSettings): Promise<void> {
+    this.#local = local;
+    if (this.#state.kind === 'starting' || this.#state.kind === 'running')
+      await this.#ask({ t: 'settings', local });
+  }
+
+  /** One moment of an engine. Rejects with `unreachable`, and why, while it is down. */
+  async sample(engine: EngineName, signal: AbortSignal): Promise<EngineReading> {
+    const answer = await this.#ask({ t: 'sample', engine }, signal);
     if (answer.t !== 'sample') throw new Error(`the engine answered ${answer.t} to a sample`);
     return answer.reading;
+  }
+
+  /** What a person may see and do with an engine's jobs; calls reject like `sample`. */
+  admin(engine: EngineName): EngineAdmin {
+    return engineAdminOver((call, signal) => this.#ask({ t: 'admin', engine, call }, signal));
   }
 
   #ask(question: Question, signal?: AbortSignal): Promise<FromEngine> {
     const state = this.#state;
     if (state.kind === 'stopped' || state.kind === 'waiting') return Promise.reject(this.#downError(state));
-    if (signal?.aborted) return Promise.reject(cancelled());
-    const request = this.#requests++;
-    return new Promise((resolve, reject) => {
-      const onAbort = (): void => this.#settle(request, (waiting) => waiting.reject(cancelled()));
-      signal?.addEventListener('abort', onAbort, { once: true });
-      const forget = (): void => signal?.removeEventListener('abort', onAbort);
-      this.#waiting.set(request, {
-        resolve: (message) => {
-          forget();
-          resolve(message);
-        },
-        reject: (error) => {
-          forget();
-          reject(error);
-        },
-      });
-      state.worker.postMessage({ ...question, request } satisfies ToEngine);
-    });
-  }
-
-  #settle(request: number, how: (waiting: Waiting) => void): void {
-    const waiting = this.#waiting.get(request);
-    this.#waiting.delete(request);
-    if (waiting) how(waiting);
-  }
-
-  #refuseAll(error: Error): void {
-    for (const request of [...this.#waiting.keys()])
-      this.#settle(request, (waiting) => waiting.reject(error));
+    return this.#requests.ask(
+      (request) => state.worker.postMessage({ ...question, request } satisfies ToEngine),
+      signal,
+    );
   }
 
   #spawn(): void {
-    const workerData: EngineThreadData = { folder: this.#folder, switches: this.#switches };
+    const { dataDirectory } = this.#options;
+    const { incident, switches } = this.#rehearsal;
+    const workerData: EngineThreadData = {
+      rehearsalFolder: join(dataDirectory, 'rehearsal'),
+      incident,
+      switches: Object.fromEntries(switches.map(({ id, value }) => [id, value])),
+      localFile: join(dataDirectory, 'engine.db'),
+      local: this.#local,
+    };
     // From source or from the build: the entry lies beside this file, with this file's ending.
     const entry = import.meta.url.endsWith('.ts') ? './engine-worker.ts' : './engine-worker.js';
     const worker = new Worker(new URL(entry, import.meta.url), { workerData, name: 'engine' });
@@ -214,20 +222,39 @@ export class EngineHost implements AsyncDisposable {
         this.#rehearsal = message.rehearsal;
         for (const listener of this.#onRehearsal) listener(message.rehearsal);
         break;
+      case 'local':
+        this.#localProblem = message.problem;
+        for (const listener of this.#onLocalProblem) listener(message.problem);
+        break;
       case 'lines':
-        for (const listener of this.#onLines) listener(message.lines);
+        for (const listener of this.#onLines[message.engine]) listener(message.lines);
         break;
       case 'done':
       case 'sample':
-        this.#settle(message.request, (waiting) => waiting.resolve(message));
+      case 'answer':
+        this.#requests.answered(message.request, message);
+        break;
+      case 'secret?':
+        void this.#giveSecret(worker, message);
         break;
       case 'failed': {
-        const { code, message: text, retryable } = message.error;
-        const error = new HeadwayError(code, text, { retryable });
-        if (message.request !== null) this.#settle(message.request, (waiting) => waiting.reject(error));
+        const { code, message: text, ...options } = message.error;
+        const error = new HeadwayError(code, text, { retryable: options.retryable });
+        if (message.request !== null) this.#requests.refused(message.request, error);
         break;
       }
     }
+  }
+
+  async #giveSecret(
+    worker: Worker,
+    { question, ref, what }: Extract<FromEngine, { t: 'secret?' }>,
+  ): Promise<void> {
+    const answer = await this.#options.secret(ref, what).then(
+      (value): ToEngine => ({ t: 'secret', question, value }),
+      (error: unknown): ToEngine => ({ t: 'no-secret', question, error: toWireError(error) }),
+    );
+    worker.postMessage(answer);
   }
 
   #onDeath(worker: Worker, why: WireError): void {
@@ -240,7 +267,7 @@ export class EngineHost implements AsyncDisposable {
     this.#state = { kind: 'waiting', error: why, takeBack };
     const error = this.#downError(this.#state);
     this.#started.resolve(undefined);
-    this.#refuseAll(error);
+    this.#requests.refuseAll(error);
   }
 
   #downError(state: Extract<State, { kind: 'stopped' | 'waiting' }>): HeadwayError {
@@ -255,5 +282,14 @@ export class EngineHost implements AsyncDisposable {
   }
 }
 
-const cancelled = (): HeadwayError =>
-  new HeadwayError('cancelled', 'The request to the local engine was cancelled.');
+export type LinesListener = (lines: EngineLine[]) => void;
+
+function follow<T>(
+  listeners: Set<(value: T) => void>,
+  listener: (value: T) => void,
+  signal: AbortSignal,
+): void {
+  if (signal.aborted) return;
+  listeners.add(listener);
+  signal.addEventListener('abort', () => listeners.delete(listener), { once: true });
+}

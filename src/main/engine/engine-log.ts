@@ -16,7 +16,7 @@ export class EngineLog {
   }
 
   attempt(attempt: Attempt): void {
-    this.#add('line', attempt.error === null ? 'info' : 'warn', timingLine(attempt), timingOf(attempt));
+    this.#add('line', attempt.failure === null ? 'info' : 'warn', timingLine(attempt), timingOf(attempt));
   }
 
   note(text: string): void {

@@ -1,68 +1,27 @@
-import { describe, expect, it } from 'vitest';
-import { Engine, type EngineSettings } from './engine.ts';
-import type { Settlement } from './job.ts';
-import { SqliteStore } from './stores/sqlite-store.ts';
-import type { Store } from './stores/store.ts';
-import { VirtualClock } from './virtual-clock.ts';
-import { type Attempt, timingLine } from './workers/attempt.ts';
-import type { Handler } from './workers/handler.ts';
+import { describe, expect, it, vi } from 'vitest';
 import { sleep, systemClock } from './clock.ts';
-
-const RUN_MS = 100;
-const FAIR: EngineSettings = { workers: 2, order: 'fair' };
-
-function set(
-  settings: EngineSettings,
-  handler: Partial<Handler> = {},
-  shared: { store?: Store; clock?: VirtualClock; owner?: string } = {},
-) {
-  const clock = shared.clock ?? new VirtualClock();
-  const store = shared.store ?? SqliteStore.inMemory();
-  const attempts: Attempt[] = [];
-  const problems: string[] = [];
-  const engine = new Engine(
-    {
-      store,
-      clock,
-      owner: shared.owner ?? 'one',
-      handlers: [
-        {
-          kind: 'mail',
-          timeoutMs: 1_000,
-          retryDelayMs: (attempt) => attempt * 500,
-          run: (_job, { signal }) => sleep(clock, RUN_MS, signal),
-          ...handler,
-        },
-      ],
-      onAttempt: (attempt) => attempts.push(attempt),
-      onProblem: (problem) => problems.push(problem.message),
-    },
-    settings,
-  );
-  return { engine, clock, store, attempts, problems };
-}
-const mail = (tenantId: string, count = 1) =>
-  Array.from({ length: count }, () => ({ tenantId, kind: 'mail', payload: null }));
-const depth = async (store: Store, tenantId: string) =>
-  (await store.depths(0)).tenants.find((tenant) => tenant.tenantId === tenantId);
+import { depthOf, engineFixture, jobs, kindOf, RUN_MS, tuned } from './engine-fixture.ts';
+import { MemoryStore } from './stores/memory-store.ts';
+import { VirtualClock } from './virtual-clock.ts';
+import { timingLine } from './workers/attempt.ts';
 
 describe('the engine in fair order', () => {
   it('lets no tenant with work wait more than one turn: 1,000 jobs of 10 tenants', async () => {
-    const { engine, clock, attempts } = set({ workers: 3, order: 'fair' });
+    const { engine, clock, attempts } = engineFixture({ tuning: { workers: 3 } });
     const tenants = Array.from({ length: 10 }, (_, i) => `tenant-${i}`);
     // Nine tenants with little, one with nine tenths of everything, in one burst before the others.
     await engine.enqueue([
-      ...mail('tenant-4', 901),
-      ...tenants.slice(5).flatMap((tenant) => mail(tenant, 11)),
+      ...jobs('tenant-4', 901),
+      ...tenants.slice(5).flatMap((tenant) => jobs(tenant, 11)),
     ]);
     await engine.start();
     await clock.advance(RUN_MS / 2);
-    await engine.enqueue(tenants.slice(0, 4).flatMap((tenant) => mail(tenant, 11)));
+    await engine.enqueue(tenants.slice(0, 4).flatMap((tenant) => jobs(tenant, 11)));
     await clock.advance(1_000 * RUN_MS);
     expect(attempts).toHaveLength(1_000);
     const starts = attempts
-      .toSorted((a, b) => a.claim.startedAtMs - b.claim.startedAtMs)
-      .map((a) => a.claim.tenantId);
+      .toSorted((a, b) => a.startedAtMs - b.startedAtMs)
+      .map((attempt) => attempt.claim.tenantId);
     for (const tenant of tenants.filter((name) => name !== 'tenant-4')) {
       const turns = starts.flatMap((name, i) => (name === tenant ? [i] : []));
       const gaps = turns.slice(1).map((turn, i) => turn - (turns[i] ?? 0));
@@ -74,19 +33,16 @@ describe('the engine in fair order', () => {
 
   it('goes on in the circle after a restart instead of at the lowest tenant', async () => {
     const clock = new VirtualClock();
-    const store = SqliteStore.inMemory();
+    const store = new MemoryStore(() => clock.now());
     const order: string[] = [];
     await store.enqueue(
-      ['a', 'b', 'c'].flatMap((tenant) => mail(tenant, 4)),
+      ['a', 'b', 'c'].flatMap((tenant) => jobs(tenant, 4)),
       clock.now(),
     );
     for (let i = 0; i < 6; i++) {
-      const { engine, attempts } = set(
-        { workers: 1, order: 'fair' },
-        {},
-        { store, clock, owner: `run-${i}` },
-      );
+      const { engine, attempts } = engineFixture({ store, clock, owner: `run-${i}`, tuning: { workers: 1 } });
       await engine.start();
+      await clock.advance(0);
       const stopped = engine.stop(10_000);
       await clock.advance(RUN_MS);
       await stopped;
@@ -94,39 +50,67 @@ describe('the engine in fair order', () => {
     }
     expect(order).toEqual(['a', 'b', 'c', 'a', 'b', 'c']);
   });
+
+  it('changes to first come, first served and back while it works', async () => {
+    const { engine, clock, attempts } = engineFixture({ tuning: { workers: 1, order: 'first-come' } });
+    await engine.enqueue([...jobs('a', 4), ...jobs('b', 4)]);
+    await engine.start();
+    await clock.advance(2 * RUN_MS);
+    engine.configure(tuned({ workers: 1 }));
+    await clock.advance(7 * RUN_MS);
+    const tenants = attempts.map(({ claim }) => claim.tenantId).join('');
+    // The third began before the change.
+    expect(tenants).toMatch(/^aaa(ab|ba)bbb$/);
+    await engine.stop(0);
+  });
+
+  it('runs no more jobs of a tenant than its cap, and lets others use the workers', async () => {
+    const { engine, clock, attempts } = engineFixture({
+      tuning: { workers: 4, tenants: { a: { weight: 1, cap: 1 } } },
+    });
+    await engine.enqueue([...jobs('a', 3), ...jobs('b', 9)]);
+    await engine.start();
+    await clock.advance(RUN_MS);
+    expect(attempts.map(({ claim }) => claim.tenantId).sort()).toEqual(['a', 'b', 'b', 'b']);
+    await clock.advance(2 * RUN_MS);
+    expect(attempts).toHaveLength(12);
+    await engine.stop(0);
+  });
 });
 
 describe('the workers', () => {
   it('grow at once and shrink by letting what runs finish', async () => {
-    const { engine, clock, attempts } = set(FAIR);
-    await engine.enqueue(mail('a', 40));
+    const { engine, clock, attempts } = engineFixture();
+    await engine.enqueue(jobs('a', 40));
     await engine.start();
     await clock.advance(0);
     expect((await engine.snapshot(0)).busy).toBe(2);
-    engine.configure({ workers: 8, order: 'fair' });
+    engine.configure(tuned({ workers: 8 }));
     await clock.advance(0);
     expect((await engine.snapshot(0)).busy).toBe(8);
-    engine.configure({ workers: 1, order: 'fair' });
+    engine.configure(tuned({ workers: 1 }));
     await clock.advance(RUN_MS / 2);
     expect((await engine.snapshot(0)).busy).toBe(8);
+    expect(engine.report().workers).toHaveLength(8);
     await clock.advance(RUN_MS / 2);
     expect((await engine.snapshot(0)).busy).toBe(1);
-    expect(attempts.map((attempt) => attempt.error)).toEqual(Array(8).fill(null));
+    expect(engine.report().workers).toHaveLength(1);
+    expect(attempts.map((attempt) => attempt.failure)).toEqual(Array(8).fill(null));
     await engine.stop(0);
   });
 
   it('measure wait, run and stages, and tell them in one line', async () => {
-    const { engine, clock, attempts } = set(
-      { workers: 1, order: 'fair' },
-      {
-        run: async (_job, { stage, signal }) => {
-          await stage('load', () => sleep(clock, 30, signal));
-          for (let i = 0; i < 2; i++) await stage('deliver', () => sleep(clock, 20, signal));
-          await sleep(clock, 5, signal);
-        },
-      },
-    );
-    await engine.enqueue(mail('a', 2));
+    const { engine, clock, attempts } = engineFixture({
+      tuning: { workers: 1 },
+      kinds: (at) => [
+        kindOf('mail', async (_job, { stage, signal }) => {
+          await stage('load', () => sleep(at, 30, signal));
+          for (let i = 0; i < 2; i++) await stage('deliver', () => sleep(at, 20, signal));
+          await sleep(at, 5, signal);
+        }),
+      ],
+    });
+    await engine.enqueue(jobs('a', 2));
     await engine.start();
     await clock.advance(200);
     expect(attempts).toHaveLength(2);
@@ -134,7 +118,7 @@ describe('the workers', () => {
       waitMs: 75,
       runMs: 75,
       stages: { load: 30, deliver: 40 },
-      error: null,
+      failure: null,
     });
     const [, line] = attempts.map(timingLine);
     expect(JSON.parse(line?.replace('[TIMING] ', '') ?? '')).toEqual({
@@ -155,53 +139,103 @@ describe('the workers', () => {
 
   it('are free again when a job hangs, and try it again later until it is dead', async () => {
     const aborted: unknown[] = [];
-    const { engine, clock, store, attempts } = set(
-      { workers: 1, order: 'fair' },
-      {
-        // Deaf to its signal, as a hanging script is.
-        run: (_job, { signal }) => {
-          signal.addEventListener('abort', () => aborted.push(signal.reason));
-          return new Promise(() => undefined);
-        },
-      },
-    );
-    await engine.enqueue([{ tenantId: 'a', kind: 'mail', payload: null, maxAttempts: 2 }]);
+    const { engine, clock, store, attempts } = engineFixture({
+      tuning: { workers: 1 },
+      kinds: () => [
+        kindOf(
+          'mail',
+          // Deaf to its signal, as a hanging script is.
+          (_job, { signal }) => {
+            signal.addEventListener('abort', () => aborted.push(signal.reason));
+            return new Promise(() => undefined);
+          },
+          { timeouts: { jobSeconds: 1 }, retry: { classes: { timeout: { baseSeconds: 1 } } } },
+        ),
+      ],
+    });
+    await engine.enqueue(jobs('a', 1, { maxAttempts: 2 }));
     await engine.start();
     await clock.advance(1_000);
-    expect(await depth(store, 'a')).toMatchObject({ running: { value: 0 }, delayed: { value: 1 } });
+    expect(await depthOf(store, 'a')).toMatchObject({ running: { value: 0 }, delayed: { value: 1 } });
+    // Half of the longest wait, as the fixture's chance has it.
     await clock.advance(500 + 1_000);
-    expect(await depth(store, 'a')).toMatchObject({
+    expect(await depthOf(store, 'a')).toMatchObject({
       delayed: { value: 0 },
       dead: { value: 1 },
       attemptsTotal: 2,
     });
-    expect(attempts.map(({ error, waitMs }) => [error, waitMs])).toEqual([
-      ['timed out after 1000 ms', 0],
-      ['timed out after 1000 ms', 0],
+    expect(attempts.map(({ failure, waitMs }) => [failure?.class, failure?.message, waitMs])).toEqual([
+      ['timeout', 'timed out after 1000 ms', 0],
+      ['timeout', 'timed out after 1000 ms', 0],
     ]);
     expect(aborted).toHaveLength(2);
     await engine.stop(0);
     expect(clock.pending).toBe(0);
   });
 
-  it('bury a job of a kind that nobody handles', async () => {
-    const { engine, clock, store, attempts } = set(FAIR);
-    await engine.enqueue([{ tenantId: 'a', kind: 'fax', payload: null }]);
+  it('do not hear what a job does after its time was up', async () => {
+    const late = Promise.withResolvers<undefined>();
+    const { engine, clock, store, attempts } = engineFixture({
+      kinds: () => [kindOf('mail', () => late.promise, { timeouts: { jobSeconds: 1 } })],
+    });
+    await engine.enqueue(jobs('a', 1, { maxAttempts: 1 }));
+    await engine.start();
+    await clock.advance(1_000);
+    late.resolve(undefined);
+    await clock.advance(1_000);
+    expect(attempts).toHaveLength(1);
+    expect((await depthOf(store, 'a'))?.dead.value).toBe(1);
+    await engine.stop(0);
+  });
+
+  it('judge a failure by its class: a permanent one is not tried again, a transient one is', async () => {
+    const { engine, clock, store } = engineFixture({
+      kinds: () => [
+        kindOf('mail', ({ tenantId }) =>
+          Promise.reject(Object.assign(new Error('no'), { status: tenantId === 'wrong' ? 400 : 503 })),
+        ),
+      ],
+    });
+    await engine.enqueue([...jobs('wrong'), ...jobs('unlucky')]);
     await engine.start();
     await clock.advance(10);
-    expect(attempts[0]?.error).toBe('no handler for jobs of kind "fax"');
-    expect((await depth(store, 'a'))?.dead.value).toBe(1);
+    expect(await depthOf(store, 'wrong')).toMatchObject({ dead: { value: 1 }, delayed: { value: 0 } });
+    expect(await depthOf(store, 'unlucky')).toMatchObject({ dead: { value: 0 }, delayed: { value: 1 } });
+    await engine.stop(0);
+  });
+
+  it('survive a handler that throws before it returns its promise', async () => {
+    const { engine, clock, attempts } = engineFixture({
+      kinds: () => [
+        kindOf('mail', () => {
+          throw new Error('at once');
+        }),
+      ],
+    });
+    await engine.enqueue(jobs('a', 1, { maxAttempts: 1 }));
+    await engine.start();
+    await clock.advance(10);
+    expect(attempts[0]?.failure?.message).toBe('at once');
     await engine.stop(0);
   });
 
   it('start a job when its time has come, without being asked', async () => {
-    const { engine, clock, attempts } = set(FAIR);
+    const { engine, clock, attempts } = engineFixture();
     await engine.start();
-    await engine.enqueue([{ tenantId: 'a', kind: 'mail', payload: null, readyAtMs: clock.now() + 7_000 }]);
+    await engine.enqueue(jobs('a', 1, { readyAtMs: clock.now() + 7_000 }));
     await clock.advance(6_999);
     expect((await engine.snapshot(0)).busy).toBe(0);
     await clock.advance(1 + RUN_MS);
     expect(attempts[0]).toMatchObject({ waitMs: 0, runMs: RUN_MS });
+    await engine.stop(0);
+  });
+
+  it('go on with what a finished job has set free', async () => {
+    const { engine, clock, attempts } = engineFixture();
+    await engine.enqueue([...jobs('a'), ...jobs('a', 3, { dependsOn: [{ row: 0 }] })]);
+    await engine.start();
+    await clock.advance(3 * RUN_MS);
+    expect(attempts.map(({ claim }) => claim.id)).toEqual([1, 2, 3, 4]);
     await engine.stop(0);
   });
 });
@@ -209,135 +243,104 @@ describe('the workers', () => {
 describe('a long run of jobs that end at once', () => {
   it('leaves the thread free to hear that it should stop', async () => {
     const clock = Object.assign(new VirtualClock(), { breathe: () => systemClock.breathe() });
-    const { engine, store } = set(FAIR, { run: () => Promise.resolve() }, { clock });
-    await engine.enqueue(mail('a', 5_000));
+    const { engine, store } = engineFixture({
+      clock,
+      kinds: () => [kindOf('mail', () => Promise.resolve())],
+    });
+    await engine.enqueue(jobs('a', 200_000));
     await engine.start();
     await new Promise((resolve) => setTimeout(resolve, 1));
     await engine.stop(1_000);
-    expect((await depth(store, 'a'))?.ready.value).toBeGreaterThan(0);
+    expect((await depthOf(store, 'a'))?.ready.value).toBeGreaterThan(0);
+    expect((await depthOf(store, 'a'))?.running.value).toBe(0);
+  });
+
+  it('takes them in batches, with few words to the store', async () => {
+    const clock = Object.assign(new VirtualClock(), { breathe: () => systemClock.breathe() });
+    const { engine, store, attempts } = engineFixture({
+      clock,
+      kinds: () => [kindOf('mail', () => Promise.resolve())],
+    });
+    let exchanges = 0;
+    const exchange = store.exchange.bind(store);
+    store.exchange = (request) => {
+      exchanges += 1;
+      return exchange(request);
+    };
+    await engine.enqueue(['a', 'b', 'c'].flatMap((tenant) => jobs(tenant, 2_000)));
+    await engine.start();
+    await vi.waitFor(() => expect(attempts).toHaveLength(6_000));
+    expect(exchanges).toBeLessThan(100);
+    await engine.stop(0);
   });
 });
 
 describe('stopping the engine', () => {
   it('finishes what it can within the deadline, gives the rest back uncounted, and starts nothing more', async () => {
-    const { engine, clock, store, attempts } = set(
-      { workers: 2, order: 'first-come' },
-      {
-        timeoutMs: 60_000,
-        run: (job, { signal }) => sleep(clock, job.tenantId === 'slow' ? 50_000 : RUN_MS, signal),
-      },
-    );
-    await engine.enqueue([...mail('slow'), ...mail('quick', 5)]);
+    const { engine, clock, store, attempts } = engineFixture({
+      tuning: { order: 'first-come' },
+      kinds: (at) => [
+        kindOf('mail', (job, { signal }) => sleep(at, job.tenantId === 'slow' ? 50_000 : RUN_MS, signal)),
+      ],
+    });
+    await engine.enqueue([...jobs('slow'), ...jobs('quick', 5)]);
     await engine.start();
     await clock.advance(0);
     const stopped = Promise.all([engine.stop(1_000), engine.stop(1_000)]);
     await clock.advance(1_000);
     await stopped;
     expect(attempts.map((attempt) => attempt.claim.tenantId)).toEqual(['quick']);
-    expect(await depth(store, 'slow')).toMatchObject({
+    expect(await depthOf(store, 'slow')).toMatchObject({
       ready: { value: 1 },
       running: { value: 0 },
       attemptsTotal: 0,
     });
-    expect(await depth(store, 'quick')).toMatchObject({ ready: { value: 4 }, running: { value: 0 } });
+    expect(await depthOf(store, 'quick')).toMatchObject({ ready: { value: 4 }, running: { value: 0 } });
     expect(clock.pending).toBe(0);
   });
 
   it('is cut short by a second stop without time', async () => {
-    const { engine, clock, store } = set(FAIR, {
-      timeoutMs: 60_000,
-      run: (_job, { signal }) => sleep(clock, 50_000, signal),
+    const { engine, clock, store } = engineFixture({
+      kinds: (at) => [kindOf('mail', (_job, { signal }) => sleep(at, 50_000, signal))],
     });
-    await engine.enqueue(mail('a', 2));
+    await engine.enqueue(jobs('a', 2));
     await engine.start();
     await clock.advance(0);
     const patient = engine.stop(30_000);
     await engine.stop(0);
     await patient;
-    expect(await depth(store, 'a')).toMatchObject({ ready: { value: 2 }, running: { value: 0 } });
+    expect(await depthOf(store, 'a')).toMatchObject({ ready: { value: 2 }, running: { value: 0 } });
     expect(clock.pending).toBe(0);
   });
 
   it('is safe before the start, which then does nothing', async () => {
-    const { engine, clock } = set(FAIR);
+    const { engine, clock } = engineFixture();
     await engine.stop(1_000);
     await engine.start();
-    await engine.enqueue(mail('a'));
+    await engine.enqueue(jobs('a'));
     expect((await engine.snapshot(0)).busy).toBe(0);
     expect(clock.pending).toBe(0);
   });
 
+  it('is safe while it starts', async () => {
+    const { engine, clock, store } = engineFixture();
+    await engine.enqueue(jobs('a'));
+    const started = engine.start();
+    await engine.stop(0);
+    await started;
+    await clock.advance(60_000);
+    expect(await depthOf(store, 'a')).toMatchObject({ ready: { value: 1 }, attemptsTotal: 0 });
+    expect(await store.owners()).toEqual([]);
+    expect(clock.pending).toBe(0);
+  });
+
   it('leaves an idle engine with no timer at all on a store of its own', async () => {
-    const store = SqliteStore.inMemory();
-    // As a file is: nobody else can have it.
-    Object.defineProperty(store, 'exclusive', { value: true });
-    const { engine, clock } = set(FAIR, {}, { store });
-    await engine.enqueue(mail('a', 3));
+    const { engine, clock, attempts } = engineFixture();
+    await engine.enqueue(jobs('a', 3));
     await engine.start();
     await clock.advance(10_000);
+    expect(attempts).toHaveLength(3);
     expect(clock.pending).toBe(0);
     await engine.stop(0);
-  });
-});
-
-describe('a store that fails for a while', () => {
-  it('loses no finished job: its end is settled when the store is back', async () => {
-    const store = SqliteStore.inMemory();
-    let isFull = false;
-    const failing = new Proxy(store, {
-      get: (target, name) => {
-        const value: unknown = Reflect.get(target, name, target);
-        if (typeof value !== 'function') return value;
-        if (isFull && name === 'settle') return () => Promise.reject(new Error('database or disk is full'));
-        return (value as (...args: unknown[]) => unknown).bind(target);
-      },
-    });
-    const { engine, clock, attempts, problems } = set(FAIR, {}, { store: failing });
-    await engine.enqueue(mail('a', 2));
-    await engine.start();
-    isFull = true;
-    await clock.advance(2_500);
-    expect(attempts).toHaveLength(0);
-    expect(problems[0]).toMatch(/the job store failed; asked again in 1000 ms/);
-    isFull = false;
-    await clock.advance(5_000);
-    expect(attempts).toHaveLength(2);
-    expect(await depth(store, 'a')).toMatchObject({
-      ready: { value: 0 },
-      running: { value: 0 },
-      attemptsTotal: 2,
-    });
-    await engine.stop(0);
-  });
-});
-
-describe('two engines on one store', () => {
-  it('one takes over what the other left when it has been silent for five minutes, and fences it', async () => {
-    const store = SqliteStore.inMemory();
-    const dying = set(
-      FAIR,
-      { timeoutMs: 3_600_000, run: (_job, { signal }) => sleep(dying.clock, 900_000, signal) },
-      { store, owner: 'dying' },
-    );
-    await dying.engine.enqueue(mail('a', 3));
-    await dying.engine.start();
-    await dying.clock.advance(0);
-    // From here on its clock stands still: it is as good as dead, but does not know.
-    const alive = set({ workers: 5, order: 'fair' }, {}, { store, owner: 'alive' });
-    await alive.engine.start();
-    await alive.clock.advance(200_000);
-    expect(alive.attempts).toHaveLength(1);
-    await alive.clock.advance(200_000);
-    expect(alive.attempts).toHaveLength(3);
-    const lateEnds = alive.attempts.map(({ claim }): Settlement => ({
-      claim: { id: claim.id, fence: 1 },
-      how: 'done',
-    }));
-    expect(await store.settle(lateEnds, alive.clock.now())).toEqual([false, false, false]);
-    await dying.clock.advance(900_000);
-    expect(dying.attempts).toHaveLength(0);
-    expect(dying.problems).toHaveLength(2);
-    expect(dying.problems[0]).toMatch(/was taken from this engine; its late end was refused/);
-    for (const { engine } of [dying, alive]) await engine.stop(0);
   });
 });

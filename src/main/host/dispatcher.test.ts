@@ -161,13 +161,13 @@ describe('calls', () => {
     const bug = new TypeError('x is not a function');
     const { window, logged } = serve({
       methods: {
-        'rehearsal.burst': () => Promise.reject(bug),
+        'rehearsal.act': () => Promise.reject(bug),
         'alerts.acknowledge': () =>
           Promise.reject(new HeadwayError('not-found', 'no such alert', { details: { a: 'b' } })),
       },
     });
     window.say({ t: 'call', id: 1, method: 'alerts.acknowledge', input: { alertId: 'a' } });
-    window.say({ t: 'call', id: 2, method: 'rehearsal.burst', input: {} });
+    window.say({ t: 'call', id: 2, method: 'rehearsal.act', input: {} });
     await settled();
     expect(window.errors[0]).toEqual({
       code: 'not-found',
@@ -177,7 +177,7 @@ describe('calls', () => {
     });
     expect(window.errors[1]?.code).toBe('internal');
     expect(JSON.stringify(window.errors)).not.toContain('dispatcher.test');
-    expect(logged).toEqual([{ err: bug, name: 'rehearsal.burst' }]);
+    expect(logged).toEqual([{ err: bug, name: 'rehearsal.act' }]);
   });
 
   test('a message that is not of the protocol ends the line', () => {
@@ -191,7 +191,7 @@ describe('calls', () => {
     const signals: AbortSignal[] = [];
     const { window, dispatcher } = serve({
       methods: {
-        'rehearsal.burst': (_input, signal) => {
+        'rehearsal.act': (_input, signal) => {
           signals.push(signal);
           return new Promise((_, reject) =>
             signal.addEventListener('abort', () => reject(new Error('aborted'))),
@@ -199,15 +199,15 @@ describe('calls', () => {
         },
       },
     });
-    window.say({ t: 'call', id: 1, method: 'rehearsal.burst', input: {} });
+    window.say({ t: 'call', id: 1, method: 'rehearsal.act', input: {} });
     window.say({ t: 'cancel', id: 1 });
     expect(signals.map((signal) => signal.aborted)).toEqual([true]);
-    window.say({ t: 'call', id: 2, method: 'rehearsal.burst', input: {} });
+    window.say({ t: 'call', id: 2, method: 'rehearsal.act', input: {} });
     window.goAway();
     expect(signals.map((signal) => signal.aborted)).toEqual([true, true]);
     const other = new FakeWindow();
     dispatcher.serve(other);
-    other.say({ t: 'call', id: 1, method: 'rehearsal.burst', input: {} });
+    other.say({ t: 'call', id: 1, method: 'rehearsal.act', input: {} });
     dispatcher.close('stopping');
     expect(signals.map((signal) => signal.aborted)).toEqual([true, true, true]);
     expect(other.closedBecause).toBe('stopping');
@@ -217,20 +217,20 @@ describe('calls', () => {
 
   test('calls at once are bounded; a cancelled one counts until its handler is done', async () => {
     const { window } = serve(
-      { methods: { 'rehearsal.burst': () => new Promise(() => undefined) } },
+      { methods: { 'rehearsal.act': () => new Promise(() => undefined) } },
       { runningHandlers: 2 },
     );
-    for (const id of [1, 2, 3]) window.say({ t: 'call', id, method: 'rehearsal.burst', input: {} });
+    for (const id of [1, 2, 3]) window.say({ t: 'call', id, method: 'rehearsal.act', input: {} });
     window.say({ t: 'cancel', id: 1 });
-    window.say({ t: 'call', id: 4, method: 'rehearsal.burst', input: {} });
+    window.say({ t: 'call', id: 4, method: 'rehearsal.act', input: {} });
     await settled();
     expect(window.got.map(({ id }) => id)).toEqual([3, 4]);
     expect(window.errors[0]).toMatchObject({ code: 'budget-exceeded', retryable: true });
   });
 
   test('an id in use is refused', async () => {
-    const { window } = serve({ methods: { 'rehearsal.burst': () => new Promise(() => undefined) } });
-    window.say({ t: 'call', id: 1, method: 'rehearsal.burst', input: {} });
+    const { window } = serve({ methods: { 'rehearsal.act': () => new Promise(() => undefined) } });
+    window.say({ t: 'call', id: 1, method: 'rehearsal.act', input: {} });
     window.say({ t: 'subscribe', id: 1, stream: 'rehearsal', params: {} });
     await settled();
     expect(window.errors[0]?.message).toContain('id: 1');

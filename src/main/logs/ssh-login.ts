@@ -2,7 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import type { AnyAuthMethod } from 'ssh2';
 import { HeadwayError } from '../../contract/errors.ts';
-import type { LogHostSettings, SecretRef } from '../../contract/settings.ts';
+import type { SecretRef } from '../../contract/secret-ref.ts';
+import type { LogHostSettings } from '../../contract/settings.ts';
 import { LockedKey, parseKey } from './locked-key.ts';
 import { expandHome } from './ssh-alias.ts';
 

@@ -24,7 +24,12 @@ import { Listeners } from './listeners.ts';
 import { LogFeed } from './log-feed.ts';
 import { LogStart } from './log-start.ts';
 import type { Input, MonitorOptions, MonitorParts } from './monitor-parts.ts';
-import { connectionObservations, tenantObservations, type Observation } from './observations.ts';
+import {
+  connectionObservations,
+  sourceObservations,
+  tenantObservations,
+  type Observation,
+} from './observations.ts';
 import { OverviewFeed } from './overview-feed.ts';
 import { overviewTotals } from './overview-totals.ts';
 import { TenantSet } from './tenant-set.ts';
@@ -278,11 +283,14 @@ export class ConnectionMonitor {
       successRate: errorRate === null ? null : 1 - errorRate,
       error: troubled?.error.message ?? null,
     });
+    if (this.#sample !== null) observations.push(...sourceObservations(this.#sample));
+    const hasDeadSet = this.#sample?.tenants.some((tenant) => tenant.dead !== null) ?? false;
     const canaries = new Set(this.#options.canaryTenants);
     for (const row of rows) {
       const tracker = this.#tenants.get(row.id);
       const canary = canaries.has(row.id) || canaries.has(row.name);
-      if (tracker !== undefined) observations.push(...tenantObservations(tracker, row, { nowMs, canary }));
+      if (tracker !== undefined)
+        observations.push(...tenantObservations(tracker, row, { nowMs, canary, hasDeadSet }));
     }
     const known = troubled === null ? observations : observations.map(unlessUnreachable);
     this.#parts.alerts.evaluate(this.#options, rules, known, nowMs, troubled !== null);

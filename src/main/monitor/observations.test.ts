@@ -2,8 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { exact } from '../../core/count.ts';
 import type { TenantSample } from '../../core/sample.ts';
 import type { TimingRecord } from '../../core/timing.ts';
-import { connectionObservations, tenantObservations, type Observation } from './observations.ts';
-import { lateTenant, tenantSample } from './plain-source.ts';
+import {
+  connectionObservations,
+  sourceObservations,
+  tenantObservations,
+  type Observation,
+} from './observations.ts';
+import { lateTenant, sampleAt, tenantSample } from './plain-source.ts';
 import { TenantTracker, type RowContext } from './tenant-tracker.ts';
 
 const START = 1_700_000_000_000;
@@ -38,7 +43,11 @@ const timing = (stages: Record<string, number>, more: Partial<TimingRecord> = {}
 function watched(
   seconds: number,
   sample: (nowMs: number) => TenantSample,
-  { records = [], canary = false }: { records?: TimingRecord[]; canary?: boolean } = {},
+  {
+    records = [],
+    canary = false,
+    hasDeadSet = false,
+  }: { records?: TimingRecord[]; canary?: boolean; hasDeadSet?: boolean } = {},
 ) {
   const tracker = new TenantTracker(
     { id: '3', name: 'mailflow', detail: '' },
@@ -50,7 +59,7 @@ function watched(
   nowMs -= 2_000;
   const observe = (atMs: number) => {
     const row = tracker.row(context(atMs));
-    return { row, seen: tenantObservations(tracker, row, { nowMs: atMs, canary }) };
+    return { row, seen: tenantObservations(tracker, row, { nowMs: atMs, canary, hasDeadSet }) };
   };
   return { ...observe(nowMs), observe, nowMs };
 }
@@ -132,6 +141,52 @@ describe('tenantObservations', () => {
     });
     expect(valueOf(unknown.seen, 'canary')).toBeNull();
     expect(valueOf(unknown.seen, 'lag')).toBeNull();
+  });
+});
+
+describe('what engines tell beside their queues', () => {
+  it('judges the dead set of a tenant only where there is one', () => {
+    const { observe, nowMs, seen } = watched(4, () => tenantSample('3', { dead: exact(2) }), {
+      hasDeadSet: true,
+    });
+    expect(valueOf(seen, 'deadSet')).toBe(2);
+    expect(metrics(watched(4, () => tenantSample('3')).seen)).not.toContain('deadSet');
+    expect(valueOf(observe(nowMs + WINDOW * 2).seen, 'deadSet')).toBeNull();
+  });
+
+  it('judges kinds and workers, each with its scope, where there is enough to judge', () => {
+    const sample = sampleAt(START, [], {
+      kinds: [
+        { kind: 'extract', failureRatio: 0.4 },
+        { kind: 'rare', failureRatio: null },
+      ],
+      workerMemory: [
+        { id: 'host-1', rssBytes: 450e6, limitBytes: 500e6 },
+        { id: 'host-2', rssBytes: 450e6, limitBytes: null },
+        { id: 'host-3', rssBytes: 2.4e9, limitBytes: 8e9 },
+      ],
+    });
+    expect(sourceObservations(sample)).toEqual([
+      {
+        metric: 'kindFailureRate',
+        scope: { kind: 'kind', id: 'extract', name: 'extract' },
+        value: 0.4,
+        cause: null,
+      },
+      {
+        metric: 'workerMemory',
+        scope: { kind: 'worker', id: 'host-1', name: 'host-1' },
+        value: 0.9,
+        cause: null,
+      },
+      {
+        metric: 'workerMemory',
+        scope: { kind: 'worker', id: 'host-3', name: 'host-3' },
+        value: 2.4,
+        cause: null,
+      },
+    ]);
+    expect(sourceObservations(sampleAt(START, []))).toEqual([]);
   });
 });
 

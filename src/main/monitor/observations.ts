@@ -1,5 +1,7 @@
 // What the alert rules see of a connection after each poll: one value per metric and scope.
+import { workerMemoryRatio } from '../../core/alert-rules.ts';
 import type { AlertScope, Metric } from '../../core/alert.ts';
+import type { SourceSample } from '../../core/sample.ts';
 import type { TenantRow } from '../../contract/live.ts';
 import type { TenantView } from '../../core/tenant-window.ts';
 import type { TenantTracker } from './tenant-tracker.ts';
@@ -17,7 +19,7 @@ const flag = (condition: boolean): number => (condition ? 1 : 0);
 export function tenantObservations(
   tracker: TenantTracker,
   row: TenantRow,
-  { nowMs, canary }: { nowMs: number; canary: boolean },
+  { nowMs, canary, hasDeadSet }: { nowMs: number; canary: boolean; hasDeadSet: boolean },
 ): Observation[] {
   const scope: AlertScope = { kind: 'tenant', id: row.id, name: row.name };
   const cause = row.cause?.text ?? null;
@@ -40,6 +42,7 @@ export function tenantObservations(
     observations.push(at('stalled', flag(row.status === 'stalled')));
     observations.push(at('stuck', flag(row.status === 'stuck'), null));
   }
+  if (hasDeadSet) observations.push(at('deadSet', view?.sample.dead?.value ?? null, null));
   // Rules on logs stay silent for a tenant without logs: there is nothing missing, there never was any.
   if (row.errorRate !== null) observations.push(at('errorRate', row.errorRate, null));
   if (slowest !== null) observations.push(at('stageP95', slowest.p95Ms, `stage ${slowest.stage}`));
@@ -51,6 +54,20 @@ export function tenantObservations(
 /** Age of the oldest start among what runs, ms; 0 while nothing runs. A worker's clock may be ahead. */
 function runningForMs({ atMs, sample }: TenantView): number {
   return sample.oldestRunningAtMs === null ? 0 : Math.max(0, atMs - sample.oldestRunningAtMs);
+}
+
+/** What a source tells of its kinds of jobs and of its workers, where it does. */
+export function sourceObservations({ kinds, workerMemory }: SourceSample): Observation[] {
+  const observations: Observation[] = [];
+  const add = (metric: Metric, scope: AlertScope, value: number | null) => {
+    // Too few attempts, or no limit to measure by: nothing is missing.
+    if (value !== null) observations.push({ metric, scope, value, cause: null });
+  };
+  for (const { kind, failureRatio } of kinds ?? [])
+    add('kindFailureRate', { kind: 'kind', id: kind, name: kind }, failureRatio);
+  for (const { id, rssBytes, limitBytes } of workerMemory ?? [])
+    add('workerMemory', { kind: 'worker', id, name: id }, workerMemoryRatio(rssBytes, limitBytes));
+  return observations;
 }
 
 export interface ConnectionFigures {

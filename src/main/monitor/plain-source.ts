@@ -73,6 +73,8 @@ export function sampleAt(
     clock: { offsetMs: 0, errorMs: 1 },
     tenants,
     workers: { busy: null, total: null, lastSeenAtMs: nowMs },
+    kinds: null,
+    workerMemory: null,
     claimOrder: 'first come, first served',
     cost: { durationMs: 10, rowsRead: 40 },
     ...more,

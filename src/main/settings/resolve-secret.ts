@@ -2,7 +2,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { HeadwayError } from '../../contract/errors.ts';
-import type { SecretRef } from '../../contract/settings.ts';
+import type { SecretRef } from '../../contract/secret-ref.ts';
 import { readPrivateFile } from './private-file.ts';
 import type { SecretStore } from './secrets.ts';
 

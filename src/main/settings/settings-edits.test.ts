@@ -37,7 +37,7 @@ function edit(from: string, change: (settings: Settings) => void): string {
 }
 const connection = (settings: Settings, index: number) => {
   const found = settings.connections[index];
-  if (found === undefined) throw new Error('no such connection');
+  if (found?.kind !== 'postal') throw new Error('no such connection');
   return found;
 };
 
@@ -109,5 +109,32 @@ describe('editSettingsText', () => {
     const edited = edit(windows, (s) => (connection(s, 1).windowSeconds = 30));
     expect(edited.replaceAll('\r\n', '')).not.toContain('\n');
     expect(edited).toContain('\r\n\t\t\t"windowSeconds": 30');
+  });
+
+  it('knows a kind of job by its name, and keeps what stands beside it', () => {
+    const jobs = `{
+  "version": 1,
+  "engine": {
+    "kinds": [
+      // thumbnails of everything
+      { "kind": "thumbnail", "handler": { "type": "command", "command": ["thumb"] } }, // fast
+      // tells the shop
+      { "kind": "notify", "handler": { "type": "http", "url": "https://shop.example/notify" } },
+    ],
+  },
+}
+`;
+    const removed = edit(jobs, (s) => s.engine.kinds.shift());
+    expect(removed).not.toContain('"thumb"');
+    expect(removed).toContain('// tells the shop\n      { "kind": "notify"');
+    const changed = edit(jobs, (s) => {
+      const [thumbnail] = s.engine.kinds;
+      if (thumbnail?.handler.type === 'command') thumbnail.handler.command = ['thumb', '--small'];
+    });
+    for (const kept of ['// thumbnails of everything', '// fast', '// tells the shop', '"--small"'])
+      expect(changed).toContain(kept);
+    const added = edit(jobs, (s) => (s.engine.workers = 4));
+    expect(added).toContain('"workers": 4');
+    expect(added).toContain('// fast');
   });
 });

@@ -60,9 +60,10 @@ function changeList(edited: EditedText, path: JsonPath, before: unknown[], after
   }
 }
 
-/** What makes a list's element itself: a connection's id, a log host's address, else all of it. */
+/** What makes a list's element itself: a connection's id, a job kind's name, a log host's address, else all of it. */
 function keyOf(element: unknown): string {
   if (isRecord(element)) {
+    if ('handler' in element) return `kind ${JSON.stringify(element['kind'])}`;
     if ('id' in element) return `id ${JSON.stringify(element['id'])}`;
     if ('host' in element) return JSON.stringify([element['user'], element['host'], element['port']]);
   }

@@ -34,8 +34,33 @@ describe('parseSettings', () => {
       environment: 'production',
       safety: 'read-only',
     });
-    expect(settings.connections[0]?.database.tls).toEqual({ mode: 'required' });
-    expect(settings.connections[0]?.database).not.toHaveProperty('url');
+    expect(settings.connections[0]).toMatchObject({ database: { tls: { mode: 'required' } } });
+    expect(settings.connections[0]).not.toHaveProperty('database.url');
+  });
+
+  it("reads an engine's store by its type, also as a URL of that type", () => {
+    const withStore = (text: string) =>
+      `{ "version": 1, "connections": [{ "id": "a", "name": "A", "kind": "engine", "store": ${text} }] }`;
+    const store = (text: string) => parseSettings(withStore(text), 'f').connections[0];
+    expect(store('{ "type": "sqlite", "file": "/srv/jobs.db" }')).toMatchObject({
+      kind: 'engine',
+      store: { type: 'sqlite', file: '/srv/jobs.db' },
+    });
+    expect(store('{ "type": "postgres", "database": { "url": "postgres://u@db/jobs" } }')).toMatchObject({
+      store: { type: 'postgres', database: { host: 'db', port: 5432, user: 'u', database: 'jobs' } },
+    });
+    const fields = '{ "host": "db", "user": "u", "database": "jobs" }';
+    expect(store(`{ "type": "mysql", "database": ${fields} }`)).toMatchObject({
+      store: { database: { port: 3306 } },
+    });
+    expect(store(`{ "type": "postgres", "database": ${fields} }`)).toMatchObject({
+      store: { database: { port: 5432 } },
+    });
+    const { message } = refused(
+      withStore('{ "type": "mysql", "database": { "url": "postgres://u@db/jobs" } }'),
+    );
+    expect(message).toContain('connections[0].store.database.url: the URL begins with postgres://');
+    expect(message).not.toContain('connections[0].store.database.host');
   });
 
   it('reads a file that begins with a byte order mark', () => {

@@ -22,6 +22,16 @@ const secretWords =
  * Throws 'settings-invalid' with file, line:column, path and what is expected, for up to ten problems.
  */
 export function parseSettings(text: string, fileName: string): Settings {
+  return parseText(text, fileName, settingsSchema, expandUrls);
+}
+
+/** The same for another file of ours. `expand` changes what was read before it is checked, and says what it cannot. */
+export function parseText<S extends z.ZodType>(
+  text: string,
+  fileName: string,
+  schema: S,
+  expand: (raw: unknown) => Problem[] = () => [],
+): z.infer<S> {
   const errors: ParseError[] = [];
   const tree = parseTree(text.replace(/^\uFEFF/, ' '), errors, { allowTrailingComma: true });
   if (errors.length > 0 || tree === undefined) {
@@ -34,15 +44,15 @@ export function parseSettings(text: string, fileName: string): Settings {
   }
   const problems = [...writtenTwice(tree), ...plainSecrets(tree)];
   const raw: unknown = getNodeValue(tree);
-  problems.push(...expandUrls(raw));
-  const parsed = settingsSchema.safeParse(raw);
+  problems.push(...expand(raw));
+  const parsed = schema.safeParse(raw);
   const known = new Set(problems.map((problem) => showPath(problem.path)));
   for (const issue of parsed.error?.issues ?? []) {
     // A plain password, or a field that a broken URL leaves out, has been named in better words.
     const found = problemsOf(issue).filter(({ path }) => ![...known].some((k) => covers(k, showPath(path))));
     problems.push(...found);
   }
-  if (problems.length > 0 || parsed.data === undefined) throw invalid(text, tree, fileName, problems);
+  if (problems.length > 0 || !parsed.success) throw invalid(text, tree, fileName, problems);
   return parsed.data;
 }
 
@@ -90,16 +100,17 @@ function plainSecrets(tree: Node): Problem[] {
   return problems;
 }
 
-/** Replaces `database.url` of each connection by the fields it holds, in place. */
+/** Replaces `url` of each connection's database by the fields it holds, in place. */
 function expandUrls(raw: unknown): Problem[] {
   const problems: Problem[] = [];
   const connections = isRecord(raw) && Array.isArray(raw['connections']) ? raw['connections'] : [];
   for (const [index, connection] of connections.entries()) {
-    const database: unknown = isRecord(connection) ? connection['database'] : null;
+    const store = isRecord(connection) && isRecord(connection['store']) ? connection['store'] : null;
+    const database: unknown = store?.['database'] ?? (isRecord(connection) ? connection['database'] : null);
     if (!isRecord(database) || typeof database['url'] !== 'string') continue;
-    const path = ['connections', index, 'database', 'url'];
+    const path = ['connections', index, ...(store === null ? [] : ['store']), 'database', 'url'];
     const problem = (message: string) => problems.push({ path, offset: null, message });
-    const parsed = parseDatabaseUrl(database['url']);
+    const parsed = parseDatabaseUrl(database['url'], store?.['type'] === 'postgres' ? 'postgres' : 'mysql');
     if (!parsed.ok) {
       problem(parsed.error);
       continue;

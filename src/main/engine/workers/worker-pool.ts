@@ -1,185 +1,234 @@
-// The workers: as many jobs at once as there are workers, claimed in batches, settled in batches.
+// The workers: as many places as jobs may run at once, fed from a buffer of claims.
 //
-//   wake ─▶ turn: settle what ended ─▶ claim as many as there are free workers ─▶ run them; each end wakes again
+//   claim ──▶ buffer ──▶ worker ──▶ end (done, failed, time is up, cut short) ──▶ onEnd
+//                │                                                                  ▲
+//                └── its kind may not start now, waited too long, the engine stops ─┘ returned
 //
-// Turns never overlap, and nothing polls: whoever makes work (enqueue, a due job, a finished job) calls wake().
+// The pool knows no store: it takes claims and tells ends (exchange-loop.ts does the rest). A job that ends at once costs
+// it one promise and no timer.
+import type { Claim } from '../job.ts';
+import { type Ended, judge, returned } from './attempt-end.ts';
+import { AttemptRun, StoppedError } from './attempt-run.ts';
+import type { Alarm } from '../alarm.ts';
 import type { Clock } from '../clock.ts';
-import type { Claim, ClaimOrder, Settlement } from '../job.ts';
-import type { Store } from '../stores/store.ts';
-import { type Attempt, runAttempt, StoppedError } from './attempt.ts';
-import type { Handler } from './handler.ts';
+import type { ClaimBuffer } from './claim-buffer.ts';
+import { type Handler, JobError } from './handler.ts';
+import type { KindGate } from './kind-gate.ts';
+import type { KindGates } from './kind-gates.ts';
 
-/** A store that fails is asked again after this long, doubled each time up to the longest. */
-const STORE_RETRY_MS = { first: 1_000, longest: 30_000 };
+/** One place in which a job can run. */
+export interface Worker {
+  readonly id: number;
+  run: AttemptRun | null;
+  /** What the present or last job was run by. */
+  handler: Handler | null;
+  jobs: number;
+  errors: number;
+  /** Of what ran its jobs, as far as was seen. */
+  restarts: number;
+}
 
 export interface WorkerPoolParts {
-  store: Store;
-  clock: Clock;
   owner: string;
-  handlers: readonly Handler[];
-  /** Every attempt that counts, after the store has taken its end. */
-  onAttempt: (attempt: Attempt) => void;
-  /** A job was put off to a later time. */
-  onDelayed: () => void;
-  /** Something failed that is no job's fault; the pool goes on by itself. */
-  onProblem: (problem: Error) => void;
+  clock: Clock;
+  random: () => number;
+  alarm: Alarm;
+  gates: KindGates;
+  buffer: ClaimBuffer;
+  /** A claim came to its end; it is the store's again once that has been told. */
+  onEnd: (ended: Ended) => void;
 }
 
 export class WorkerPool {
   readonly #parts: WorkerPoolParts;
-  readonly #handlers: Map<string, Handler>;
-  readonly #running = new Set<Claim>();
-  readonly #stop = new AbortController();
-  #ended: { settlement: Settlement; attempt: Attempt | null }[] = [];
-  #wanted: { workers: number; order: ClaimOrder };
-  #state: 'idle' | 'open' | 'closing' | 'closed' = 'idle';
-  /** The turn under way; `#again`: somebody woke the pool meanwhile. */
-  #turn: Promise<void> | null = null;
-  #again = false;
-  #failures = 0;
-  #takeBackRetry: (() => void) | null = null;
+  #workers: Worker[] = [];
+  #wanted = 0;
+  #busy = 0;
+  /** Where the search for a free worker goes on: each gets its turn, so that they share the work evenly. */
+  #next = 0;
+  #isOpen = true;
   #onEmpty: (() => void) | null = null;
-  #stopped: Promise<void> | null = null;
 
-  constructor(parts: WorkerPoolParts, wanted: { workers: number; order: ClaimOrder }) {
+  constructor(parts: WorkerPoolParts, workers: number) {
     this.#parts = parts;
-    this.#handlers = new Map(parts.handlers.map((handler) => [handler.kind, handler]));
-    this.#wanted = wanted;
+    this.configure(workers);
   }
 
-  get wanted(): { workers: number; order: ClaimOrder } {
+  /** More workers than wanted for a while after their number was lowered. */
+  get workers(): readonly Worker[] {
+    return this.#workers;
+  }
+  get wanted(): number {
     return this.#wanted;
   }
-
-  /** Jobs that run now; more than `wanted.workers` for a while after it was lowered. */
   get busy(): number {
-    return this.#running.size;
+    return this.#busy;
+  }
+
+  /** What it has in hand: running or waiting. */
+  claims(): Claim[] {
+    const { gates, buffer } = this.#parts;
+    return [...gates.all()]
+      .flatMap(({ running }) => [...running].map((run) => run.claim))
+      .concat(buffer.all());
   }
 
   /** More workers start at once; fewer let what runs finish. */
-  configure(wanted: { workers: number; order: ClaimOrder }): void {
-    this.#wanted = wanted;
-    this.wake();
-  }
-
-  start(): void {
-    if (this.#state !== 'idle') return;
-    this.#state = 'open';
-    this.wake();
-  }
-
-  /** There may be work, or an end to settle. Cheap, and safe at any time. */
-  wake(): void {
-    if (this.#state === 'idle' || this.#state === 'closed') return;
-    this.#again = true;
-    this.#turn ??= this.#turns();
-  }
-
-  /**
-   * Claims nothing more, lets what runs finish within the deadline, gives the rest back. Idempotent; a later call
-   * without time (0) cuts the deadline of an earlier one short.
-   */
-  stop(deadlineMs: number): Promise<void> {
-    if (deadlineMs <= 0) this.#stop.abort();
-    return (this.#stopped ??= this.#close(deadlineMs));
-  }
-
-  async #close(deadlineMs: number): Promise<void> {
-    this.#state = 'closing';
-    const takeBack = this.#parts.clock.after(deadlineMs, () => this.#stop.abort());
-    await this.#turn;
-    if (this.#running.size > 0) await new Promise<void>((resolve) => (this.#onEmpty = resolve));
-    takeBack();
-    this.wake();
-    await this.#turn;
-    this.#state = 'closed';
-    this.#takeBackRetry?.();
-  }
-
-  async #turns(): Promise<void> {
-    try {
-      while (this.#again) {
-        this.#again = false;
-        await this.#settle();
-        await this.#claim();
-        this.#failures = 0;
-        // Jobs that end at once would otherwise keep everything else in the thread waiting for the last of them;
-        // and what ends meanwhile is settled in one batch.
-        await this.#parts.clock.breathe();
-      }
-    } catch (error) {
-      this.#retryLater(error);
-    } finally {
-      // Here, not in a `then`: a wake between the last look at #again and that would be lost.
-      this.#turn = null;
+  configure(workers: number): void {
+    this.#wanted = workers;
+    for (let id = this.#workers.length; id < workers; id++) {
+      this.#workers.push({ id, run: null, handler: null, jobs: 0, errors: 0, restarts: 0 });
     }
+    this.#dismiss();
+    this.#fill();
   }
 
-  async #settle(): Promise<void> {
-    // A copy: jobs go on ending while the store writes.
-    const batch = [...this.#ended];
-    if (batch.length === 0) return;
-    const { store, clock, onAttempt, onDelayed, onProblem } = this.#parts;
-    const taken = await store.settle(
-      batch.map((end) => end.settlement),
-      clock.now(),
-    );
-    // Only now: when the store failed, the same ends are settled again.
-    this.#ended = this.#ended.slice(batch.length);
-    for (const [i, { settlement, attempt }] of batch.entries()) {
-      if (taken[i] !== true) {
-        onProblem(
-          new Error(`job ${settlement.claim.id} was taken from this engine; its late end was refused`),
-        );
-      } else if (attempt) {
-        onAttempt(attempt);
-      }
-    }
-    if (batch.some((end) => end.settlement.how === 'retry')) onDelayed();
-  }
-
-  async #claim(): Promise<void> {
-    const free = this.#wanted.workers - this.#running.size;
-    if (this.#state !== 'open' || free <= 0) return;
-    const { store, clock, owner } = this.#parts;
-    const claims = await store.claim({ owner, limit: free, order: this.#wanted.order, nowMs: clock.now() });
+  /** Claims in the order of their turns. What cannot start now waits for a free worker. */
+  offer(claims: readonly Claim[]): void {
+    const { gates, buffer, alarm } = this.#parts;
     for (const claim of claims) {
-      this.#running.add(claim);
-      void this.#run(claim);
+      const gate = gates.get(claim.kind);
+      if (gate) gate.buffered += 1;
+      buffer.push(claim);
+    }
+    if (!this.#isOpen) this.giveBack(() => true);
+    this.#fill();
+    alarm.by(buffer.staleAtMs);
+  }
+
+  /** Gives back what waits in the buffer and is meant. */
+  giveBack(isMeant: (claim: Claim) => boolean): void {
+    this.#return(this.#parts.buffer.take(isMeant));
+  }
+
+  /** Ends whatever has had its time. Called when the alarm rings, and sets it anew. */
+  cutOverdue(): void {
+    const { clock, gates, alarm, buffer } = this.#parts;
+    const nowMs = clock.now();
+    for (const gate of gates.all()) {
+      const { timeoutMs } = gate;
+      for (const run of gate.running) {
+        if (run.startedAtMs + timeoutMs > nowMs) {
+          alarm.by(run.startedAtMs + timeoutMs);
+          break;
+        }
+        this.#cut(run, gate, new JobError('timeout', `timed out after ${timeoutMs} ms`));
+      }
+    }
+    this.#return(buffer.takeStale(nowMs));
+    alarm.by(buffer.staleAtMs);
+  }
+
+  /** Ends everything that runs; `reason` is what each handler hears. */
+  cutAll(reason: Error): void {
+    for (const gate of this.#parts.gates.all()) {
+      for (const run of gate.running) this.#cut(run, gate, reason);
     }
   }
 
-  /** Never rejects: runAttempt tells every failure as a value. */
-  async #run(claim: Claim): Promise<void> {
-    const handler = this.#handlers.get(claim.kind);
+  /** Starts nothing more; what waits is given back. What runs goes on. */
+  close(): void {
+    this.#isOpen = false;
+    this.giveBack(() => true);
+  }
+
+  /** Resolves when nothing runs any more; what still runs when `cut` aborts is cut short. */
+  async empty(cut: AbortSignal): Promise<void> {
+    const emptied = Promise.withResolvers<undefined>();
+    this.#onEmpty = () => emptied.resolve(undefined);
+    const cutAll = (): void => this.cutAll(new StoppedError('the engine stops'));
+    cut.addEventListener('abort', cutAll, { once: true });
+    if (cut.aborted) cutAll();
+    if (this.#busy > 0) await emptied.promise;
+    cut.removeEventListener('abort', cutAll);
+  }
+
+  /** Starts claims while there are free workers. One that may not start now is given back and blocks nobody. */
+  #fill(): void {
+    const { gates, buffer, clock } = this.#parts;
+    while (this.#busy < this.#wanted) {
+      const claim = buffer.shift();
+      if (claim === undefined) return;
+      const gate = gates.get(claim.kind);
+      if (gate) gate.buffered -= 1;
+      if (gate && gate.room(clock.now()) >= 1) this.#start(claim, gate);
+      else this.#parts.onEnd(returned(claim));
+    }
+  }
+
+  #start(claim: Claim, gate: KindGate): void {
+    const { clock, alarm } = this.#parts;
+    const worker = this.#freeWorker();
+    const run = new AttemptRun(claim, worker.id, clock);
+    const { handler } = gate;
+    worker.run = run;
+    worker.handler = handler;
+    this.#busy += 1;
+    gate.began(run);
+    alarm.by(run.startedAtMs + gate.timeoutMs);
+    const { id, tenantId, kind, payload, attempt } = claim;
+    let work: Promise<void>;
     try {
-      const attempt = await runAttempt(claim, handler, this.#parts.clock, this.#stop.signal);
-      this.#ended.push({ settlement: this.#judge(attempt, handler), attempt });
+      work = handler.run({ id, tenantId, kind, payload, attempt }, run);
     } catch (error) {
-      if (!(error instanceof StoppedError)) this.#parts.onProblem(error as Error);
-      this.#ended.push({ settlement: { claim, how: 'returned' }, attempt: null });
+      // A handler may throw before it returns its promise.
+      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- judged whatever it is
+      work = Promise.reject(error);
     }
-    this.#running.delete(claim);
-    this.wake();
-    if (this.#running.size === 0) this.#onEmpty?.();
+    work.then(
+      () => this.#end(run, gate, null),
+      (thrown: unknown) => this.#end(run, gate, { thrown }),
+    );
   }
 
-  #judge({ claim, error }: Attempt, handler: Handler | undefined): Settlement {
-    if (error === null) return { claim, how: 'done' };
-    if (!handler || claim.attempt >= claim.maxAttempts) return { claim, how: 'dead', error };
-    return {
-      claim,
-      how: 'retry',
-      atMs: this.#parts.clock.now() + handler.retryDelayMs(claim.attempt),
-      error,
-    };
+  /** The worker is free again even when the handler ignores its signal (incident 3). */
+  #cut(run: AttemptRun, gate: KindGate, reason: Error): void {
+    this.#end(run, gate, { thrown: reason });
+    run.end(reason);
   }
 
-  #retryLater(error: unknown): void {
-    const waitMs = Math.min(STORE_RETRY_MS.longest, STORE_RETRY_MS.first * 2 ** this.#failures);
-    this.#failures += 1;
-    this.#parts.onProblem(new Error(`the job store failed; asked again in ${waitMs} ms`, { cause: error }));
-    this.#takeBackRetry?.();
-    this.#takeBackRetry = this.#parts.clock.after(waitMs, () => this.wake());
+  #end(run: AttemptRun, gate: KindGate, failed: { thrown: unknown } | null): void {
+    // It was cut short before; what its handler does now is no longer heard.
+    if (run.isOver) return;
+    run.end(null);
+    const { owner, clock, random, buffer, gates, onEnd } = this.#parts;
+    const nowMs = clock.now();
+    const judgement = judge(run, failed, gate, { owner, nowMs, random });
+    gate.ended(run, judgement.outcome, nowMs);
+    if (gate.isRetired) gates.prune();
+    const worker = this.#workers[run.workerId];
+    if (worker) {
+      worker.run = null;
+      worker.jobs += 1;
+      if (judgement.attempt?.failure) worker.errors += 1;
+    }
+    this.#busy -= 1;
+    if (judgement.attempt) buffer.ended(judgement.attempt.runMs);
+    if (this.#workers.length > this.#wanted) this.#dismiss();
+    onEnd(judgement);
+    this.#fill();
+    if (this.#busy === 0) this.#onEmpty?.();
+  }
+
+  #return(claims: readonly Claim[]): void {
+    for (const claim of claims) {
+      const gate = this.#parts.gates.get(claim.kind);
+      if (gate) gate.buffered -= 1;
+      this.#parts.onEnd(returned(claim));
+    }
+  }
+
+  /** Only called while fewer are busy than wanted, so one of the wanted is free. */
+  #freeWorker(): Worker {
+    for (;;) {
+      this.#next = (this.#next + 1) % this.#wanted;
+      const worker = this.#workers[this.#next];
+      if (worker?.run === null) return worker;
+    }
+  }
+
+  /** Lets the last workers go that are not wanted and have no job. */
+  #dismiss(): void {
+    while (this.#workers.length > this.#wanted && this.#workers.at(-1)?.run === null) this.#workers.pop();
   }
 }

@@ -10,6 +10,8 @@ const tenant = (tenantId: string, frontIds: number[], more: Partial<EngineTenant
   ready: exact(frontIds.length),
   delayed: exact(0),
   running: exact(0),
+  dead: exact(0),
+  blocked: exact(0),
   oldestReady: frontIds[0] === undefined ? null : { id: frontIds[0], readyAtMs: T, createdAtMs: T },
   oldestRunningAtMs: null,
   lastStartedAtMs: null,
@@ -27,11 +29,15 @@ const snapshotOf = async (reading: Partial<EngineReading>) => {
     cursor: null,
     frontEndId: null,
     readMs: 1,
+    holds: [],
+    kinds: [],
+    memory: [],
+    tenantWord: 'server',
+    names: [],
     tenants: [],
     ...reading,
   };
-  const engine = { sample: () => Promise.resolve(whole), tenants: () => [] };
-  await using source = new LocalEngineSource(engine);
+  await using source = new LocalEngineSource({ sample: () => Promise.resolve(whole) }, 'an engine');
   const sample = await source.snapshot(signal);
   return { sample, behind: Object.fromEntries(sample.tenants.map((t) => [t.tenantId, t.behind])) };
 };
@@ -105,5 +111,29 @@ describe('LocalEngineSource', () => {
       attemptsTotal: 90,
     });
     expect(sample.workers).toEqual({ busy: 1, total: 2, lastSeenAtMs: T });
+  });
+
+  it('says who is held by hand, which kinds fail, and what workers hold', async () => {
+    const hold = { mode: 'pause' as const, by: 'ada', reason: 'maintenance', sinceMs: T - 9 };
+    const { sample } = await snapshotOf({
+      holds: [
+        { ...hold, tenantId: '3', kind: null },
+        { ...hold, tenantId: '4', kind: 'mail' },
+      ],
+      kinds: [{ kind: 'mail', failureRatio: 0.2 }],
+      memory: [{ worker: 2, usedBytes: 7, limitBytes: 8 }],
+      tenants: [tenant('3', [1], { dead: exact(5) }), tenant('4', [2])],
+    });
+    expect(sample.tenants.map(({ paused, dead }) => [paused, dead])).toEqual([
+      [{ by: 'ada', sinceMs: T - 9, reason: 'maintenance' }, exact(5)],
+      [null, exact(0)],
+    ]);
+    expect(sample.kinds).toEqual([{ kind: 'mail', failureRatio: 0.2 }]);
+    expect(sample.workerMemory).toEqual([{ id: 'worker 2', rssBytes: 7, limitBytes: 8 }]);
+    const whole = await snapshotOf({
+      holds: [{ ...hold, tenantId: null, kind: null }],
+      tenants: [tenant('3', [1])],
+    });
+    expect(whole.sample.tenants[0]?.paused?.by).toBe('ada');
   });
 });

@@ -1,30 +1,34 @@
-// "This computer": the local engine as a source like any other. It reads, it does not own the engine.
+// "This computer" and "Local jobs": an engine of this computer as a source like any other. It reads, it does not own the engine.
 import { exact } from '../../../core/count.ts';
 import type { SourceSample, TenantInfo } from '../../../core/sample.ts';
 import type { Probe, Source } from '../source.ts';
 import { ahead } from './ahead.ts';
-import type { EngineReader } from './engine-reader.ts';
+import type { EngineReader, EngineReading } from './engine-reader.ts';
 
-const CLAIM_ORDER = {
-  'first-come': 'first come, first served, by id',
-  fair: 'fair: one job of each server in turn',
-} as const;
+const claimOrder = (order: EngineReading['order'], tenantWord: string): string =>
+  ({
+    'first-come': 'first come, first served, by id',
+    fair: `fair: one job of each ${tenantWord} in turn`,
+    'fair-time': `fair: each ${tenantWord} in turn, up to its share of run time`,
+  })[order];
 
 export class LocalEngineSource implements Source {
   readonly #engine: EngineReader;
+  readonly #system: string;
 
-  /** The engine is started and stopped by whoever made it. */
-  constructor(engine: EngineReader) {
+  /** The engine is started and stopped by whoever made it. `system` says what it is, for people. */
+  constructor(engine: EngineReader, system: string) {
     this.#engine = engine;
+    this.#system = system;
   }
 
   async probe(signal: AbortSignal): Promise<Probe> {
-    await this.#engine.sample(signal);
-    return { system: 'Local engine on SQLite: rehearsal of incident 1', tenantWord: 'server', warnings: [] };
+    const { tenantWord } = await this.#engine.sample(signal);
+    return { system: this.#system, tenantWord, warnings: [] };
   }
 
-  tenants(): Promise<TenantInfo[]> {
-    return Promise.resolve(this.#engine.tenants());
+  async tenants(signal: AbortSignal): Promise<TenantInfo[]> {
+    return (await this.#engine.sample(signal)).names;
   }
 
   /** The engine counts as it goes, so counts are exact and cost nothing; the clock is this computer's own. */
@@ -50,11 +54,19 @@ export class LocalEngineSource implements Source {
         arrivalsTotal: tenant.arrivalsTotal,
         attemptsTotal: tenant.attemptsTotal,
         behind: ahead(tenant, reading),
-        paused: null,
+        paused: pauseOf(tenant.tenantId, reading),
+        dead: tenant.dead,
+        blocked: tenant.blocked,
       })),
       // It answered, so its workers are there.
       workers: { busy: reading.busy, total: reading.workers, lastSeenAtMs: reading.atMs },
-      claimOrder: CLAIM_ORDER[reading.order],
+      kinds: reading.kinds,
+      workerMemory: reading.memory.map(({ worker, usedBytes, limitBytes }) => ({
+        id: `worker ${worker}`,
+        rssBytes: usedBytes,
+        limitBytes,
+      })),
+      claimOrder: claimOrder(reading.order, reading.tenantWord),
       cost: { durationMs: reading.readMs, rowsRead: null },
     };
   }
@@ -62,4 +74,12 @@ export class LocalEngineSource implements Source {
   async [Symbol.asyncDispose](): Promise<void> {
     // It opened nothing.
   }
+}
+
+/** A pause of the tenant, or of the whole engine; one of a single kind stops nobody altogether, nor does a drain. */
+function pauseOf(tenantId: string, { holds }: EngineReading): SourceSample['tenants'][number]['paused'] {
+  const pauses = holds.filter(({ mode, kind }) => mode === 'pause' && kind === null);
+  const hold =
+    pauses.find((pause) => pause.tenantId === tenantId) ?? pauses.find((pause) => pause.tenantId === null);
+  return hold ? { by: hold.by, sinceMs: hold.sinceMs, reason: hold.reason } : null;
 }

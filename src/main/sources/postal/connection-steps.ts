@@ -4,13 +4,13 @@ import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
 import { isIP } from 'node:net';
 import type { Socket } from 'node:net';
-import type { TestStep } from '../../../contract/connection-test.ts';
-import { HeadwayError, toWireError } from '../../../contract/errors.ts';
-import type { ConnectionSettings, DatabaseSettings, Safety } from '../../../contract/settings.ts';
+import { HeadwayError } from '../../../contract/errors.ts';
+import type { DatabaseSettings, PostalConnection, Safety } from '../../../contract/settings.ts';
 import { understandGrants } from '../grants.ts';
 import { abortFailure, mysqlFailure } from '../mysql-errors.ts';
 import { dial, MysqlSession } from '../mysql-session.ts';
 import type { ReportStep } from '../source.ts';
+import { StepFailed, TestSteps, type Finding } from '../test-steps.ts';
 import { readClock } from './database-clock.ts';
 import { MessageDatabases } from './message-databases.ts';
 import { inspectSchema } from './postal-schema.ts';
@@ -20,7 +20,7 @@ import * as sql from './sql.ts';
 
 export interface DatabaseTestOptions {
   database: DatabaseSettings;
-  postal: ConnectionSettings['postal'];
+  postal: PostalConnection['postal'];
   safety: Safety;
   /** Resolved; null when the account has none. */
   password: string | null;
@@ -37,14 +37,6 @@ const titles = {
   'database.grants': 'Read grants',
   'database.schema': 'Probe schema',
 } as const;
-type StepId = keyof typeof titles;
-
-/** What a step hands to the next and what it tells the engineer. */
-interface Finding<T> {
-  value: T;
-  detail: string;
-  warning?: boolean;
-}
 
 /** A clock that is off by more is worth a word. */
 const CLOCK_WARNING_MS = 1000;
@@ -55,7 +47,12 @@ const STATEMENT_TIMEOUT_MS = 5000;
 export async function testDatabase(options: DatabaseTestOptions, signal: AbortSignal): Promise<void> {
   const { database, password, postal, now } = options;
   const encrypted = database.tls.mode !== 'disabled';
-  const steps = new Steps(options, encrypted);
+  const ids = Object.keys(titles) as (keyof typeof titles)[];
+  const steps = new TestSteps(
+    titles,
+    ids.filter((id) => encrypted || id !== 'database.tls'),
+    options,
+  );
   await using opened = new AsyncDisposableStack();
   try {
     await steps.take('database.resolve', () => resolve(database, signal));
@@ -79,46 +76,6 @@ export async function testDatabase(options: DatabaseTestOptions, signal: AbortSi
   } catch (error) {
     if (!(error instanceof StepFailed)) throw error;
     steps.skipRest();
-  }
-}
-
-class StepFailed extends Error {}
-
-/** Reports steps as they begin and end. */
-class Steps {
-  readonly #report: ReportStep;
-  readonly #now: () => number;
-  readonly #rest: Set<StepId>;
-
-  constructor({ report, now }: DatabaseTestOptions, encrypted: boolean) {
-    this.#report = report;
-    this.#now = now;
-    const ids = Object.keys(titles) as StepId[];
-    this.#rest = new Set(ids.filter((id) => encrypted || id !== 'database.tls'));
-    for (const id of this.#rest) this.#tell(id, { state: 'waiting' });
-  }
-
-  async take<T>(id: StepId, work: () => Promise<Finding<T>>): Promise<T> {
-    this.#rest.delete(id);
-    this.#tell(id, { state: 'running' });
-    const startedMs = this.#now();
-    const took = () => Math.max(0, this.#now() - startedMs);
-    try {
-      const { value, detail, warning = false } = await work();
-      this.#tell(id, { state: warning ? 'warning' : 'ok', durationMs: took(), detail });
-      return value;
-    } catch (cause) {
-      this.#tell(id, { state: 'failed', durationMs: took(), error: toWireError(cause) });
-      throw new StepFailed(id, { cause });
-    }
-  }
-
-  skipRest(): void {
-    for (const id of this.#rest) this.#tell(id, { state: 'skipped' });
-  }
-
-  #tell(id: StepId, change: Partial<TestStep> & Pick<TestStep, 'state'>): void {
-    this.#report({ id, title: titles[id], durationMs: null, detail: '', error: null, ...change });
   }
 }
 

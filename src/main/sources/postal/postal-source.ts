@@ -2,7 +2,7 @@
 // database and its message databases on MariaDB or MySQL; it never writes.
 import type { SourceSample, TenantInfo } from '../../../core/sample.ts';
 import { HeadwayError } from '../../../contract/errors.ts';
-import type { ConnectionSettings, DatabaseSettings } from '../../../contract/settings.ts';
+import type { PostalConnection, DatabaseSettings } from '../../../contract/settings.ts';
 import { MysqlSession } from '../mysql-session.ts';
 import type { Probe, Source } from '../source.ts';
 import { behindOfLatest, CLAIM_ORDER } from './claim-order.ts';
@@ -19,7 +19,7 @@ import { workersSample } from './workers.ts';
 
 export interface PostalSourceOptions {
   database: DatabaseSettings;
-  postal: ConnectionSettings['postal'];
+  postal: PostalConnection['postal'];
   /** Resolved; null when the account has none. */
   password: string | null;
   /** Local clock, epoch ms. */
@@ -118,6 +118,9 @@ export class PostalSource implements Source {
         clock: { offsetMs: clock.offsetMs, errorMs: clock.errorMs },
         tenants: sampled.map(({ id, sample }) => ({
           ...sample,
+          // Nothing in the queue tells: dead mail has no row there.
+          dead: null,
+          blocked: null,
           arrivalsTotal: totals.get(id)?.arrivals ?? null,
           attemptsTotal: totals.get(id)?.attempts ?? null,
           behind: behind.get(sample.tenantId) ?? null,
@@ -129,6 +132,8 @@ export class PostalSource implements Source {
           moment,
           { leaderSeenAtMs: clock.leaderSeenAtMs, lastDeliveryAtMs: newestDelivery(totals) },
         ),
+        kinds: null,
+        workerMemory: null,
         claimOrder: CLAIM_ORDER,
         cost: {
           rowsRead: await readsSinceLast(opened, limit),

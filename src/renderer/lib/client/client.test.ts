@@ -98,7 +98,7 @@ function follow(client: Client) {
 describe('calls', () => {
   test('a result of the right id settles a call; an error arrives as HeadwayError with its code', async () => {
     const { backend, client } = await connected();
-    const first = client.call('rehearsal.burst', {});
+    const first = client.call('rehearsal.act', {});
     const firstId = backend.last('call').id;
     const second = client.call('connections.get', { id: 'none' });
     backend.say({
@@ -115,7 +115,7 @@ describe('calls', () => {
     const timers = new FakeTimers();
     const backend = new FakeBackend();
     const client = createClient(backend.connect, { timers });
-    const answer = client.call('rehearsal.burst', {});
+    const answer = client.call('rehearsal.act', {});
     expect(backend.sent).toEqual([]);
     await timers.pass(0);
     backend.say({ t: 'result', id: backend.last('call').id, output: {} });
@@ -124,10 +124,10 @@ describe('calls', () => {
 
   test('the loss of the line rejects what is in flight as retryable, and calls during it at once', async () => {
     const { timers, backend, client } = await connected();
-    const flying = client.call('rehearsal.burst', {});
+    const flying = client.call('rehearsal.act', {});
     backend.drop();
     await expect(flying).rejects.toMatchObject({ code: 'unreachable', retryable: true });
-    await expect(client.call('rehearsal.burst', {})).rejects.toMatchObject({ code: 'unreachable' });
+    await expect(client.call('rehearsal.act', {})).rejects.toMatchObject({ code: 'unreachable' });
     backend.sent = [];
     await timers.pass(1_000);
     expect(backend.sent.filter((message) => message.t === 'call')).toEqual([]);
@@ -135,7 +135,7 @@ describe('calls', () => {
 
   test('a timeout and an abort both cancel at the host', async () => {
     const { timers, backend, client } = await connected();
-    const late = client.call('rehearsal.burst', {}, { timeoutMs: 2_000 });
+    const late = client.call('rehearsal.act', {}, { timeoutMs: 2_000 });
     const lateId = backend.last('call').id;
     const lateRejects = expect(late).rejects.toMatchObject({ code: 'timeout', retryable: true });
     await timers.pass(2_000);
@@ -143,7 +143,7 @@ describe('calls', () => {
     expect(backend.last('cancel').id).toBe(lateId);
 
     const controller = new AbortController();
-    const unwanted = client.call('rehearsal.burst', {}, { signal: controller.signal });
+    const unwanted = client.call('rehearsal.act', {}, { signal: controller.signal });
     controller.abort();
     await expect(unwanted).rejects.toMatchObject({ code: 'cancelled' });
     expect(backend.last('cancel').id).toBe(backend.last('call').id);

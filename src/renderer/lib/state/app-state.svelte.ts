@@ -7,6 +7,8 @@ import type { Backend } from './backend.ts';
 import { Clock } from './clock.svelte.ts';
 import { ConnectionDrafts } from './connection-drafts.ts';
 import { ConnectionsState } from './connections.svelte.ts';
+import { EngineActions } from './engine-actions.svelte.ts';
+import { KindsDraft } from './kinds-draft.svelte.ts';
 import { KeyMap } from './keys.svelte.ts';
 import { NoticesState } from './notices.svelte.ts';
 import { OverviewState } from './overview.svelte.ts';
@@ -37,6 +39,8 @@ export class AppState {
   /** A browser shows its own notifications; in the desktop window the main process does. */
   readonly isDesktop = location.protocol === 'headway:';
   readonly isMac = navigator.platform.startsWith('Mac');
+  /** Not state: it is opened and closed by the view that shows it. */
+  #kinds: KindsDraft | null = null;
   #lastConnectionId = $state<string | null>(null);
 
   constructor(backend: Backend, page: Window) {
@@ -65,13 +69,30 @@ export class AppState {
   /** The connection in view: the route's, else the last one looked at, else the first. */
   get connectionId(): string | null {
     const { route } = this.router;
-    if (route.view === 'overview' || route.view === 'tenant' || route.view === 'logs')
-      return route.connectionId;
+    if ('connectionId' in route && route.view !== 'connections') return route.connectionId;
     return this.#lastConnectionId ?? this.connections.list?.[0]?.id ?? null;
   }
 
   get connection(): ConnectionSummary | undefined {
     return this.connections.get(this.connectionId);
+  }
+
+  /** The jobs of this computer under edit. */
+  openKinds(): KindsDraft {
+    this.#kinds ??= new KindsDraft(this.backend);
+    return this.#kinds;
+  }
+
+  /** Lets go of them when nothing would be lost. */
+  closeKinds(): void {
+    if (this.#kinds?.dirty === true) return;
+    this.#kinds?.[Symbol.dispose]();
+    this.#kinds = null;
+  }
+
+  /** A tenant of the connection in view as people call it; its id while that is not known. */
+  tenantName(id: string): string {
+    return (this.overview?.known === true ? this.overview.row(id)?.name : undefined) ?? id;
   }
 
   /** Follows one connection's overview; the one before is let go. */
@@ -82,6 +103,14 @@ export class AppState {
     this.overview =
       connectionId === null ? null : new OverviewState(this.backend, this.painter, connectionId);
   }
+}
+
+/** Changes to the jobs of one connection, under its safety level. */
+export function engineActions(app: AppState, connectionId: string): EngineActions {
+  return new EngineActions(app.backend, connectionId, () => ({
+    byName: app.connections.get(connectionId)?.safety === 'confirm-by-name',
+    nameOf: (id) => app.tenantName(id),
+  }));
 }
 
 const [getApp, setApp] = createContext<AppState>();

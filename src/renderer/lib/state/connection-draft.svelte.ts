@@ -5,8 +5,10 @@ import { toWireError } from '../../../contract/errors.ts';
 import type { WireError } from '../../../contract/errors.ts';
 import type { ConnectionSettings } from '../../../contract/settings.ts';
 import type { Backend } from './backend.ts';
-import { applyUrl, emptyFields, fieldsOf, idOf, MASK, readFields } from './connection-form.ts';
-import type { ConnectionFields, FormResult, Problems } from './connection-form.ts';
+import { emptyFields, fieldsOf, idOf, readFields } from './connection-form.ts';
+import { applyUrl, MASK } from './connection-url.ts';
+import type { ConnectionFields, FormResult, StoreType } from './connection-form.ts';
+import type { Problems } from './form-words.ts';
 
 export class ConnectionDraft {
   fields = $state<ConnectionFields>(emptyFields());
@@ -65,6 +67,15 @@ export class ConnectionDraft {
   setId(id: string): void {
     this.#idTouched = id !== '';
     this.fields.id = id;
+  }
+
+  /** Another kind of system, or another database under it: what was as usual there is as usual here. */
+  setSystem(change: { kind?: ConnectionFields['kind']; storeType?: StoreType }): void {
+    const before = usualOf(this.fields);
+    Object.assign(this.fields, change);
+    const after = usualOf(this.fields);
+    for (const name of ['port', 'database'] as const)
+      if (this.fields[name] === before[name]) this.fields[name] = after[name];
   }
 
   setUrl(text: string): void {
@@ -163,3 +174,8 @@ export class ConnectionDraft {
     this.stopTest();
   }
 }
+
+const usualOf = ({ kind, storeType }: ConnectionFields): Pick<ConnectionFields, 'port' | 'database'> => ({
+  port: kind === 'engine' && storeType === 'postgres' ? '5432' : '3306',
+  database: kind === 'postal' ? 'postal' : '',
+});

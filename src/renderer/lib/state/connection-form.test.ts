@@ -1,16 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { connectionSettingsSchema } from '../../../contract/settings.ts';
+import { connectionSettingsSchema, databaseOf } from '../../../contract/settings.ts';
 import type { ConnectionSettings } from '../../../contract/settings.ts';
-import {
-  applyUrl,
-  emptyFields,
-  fieldsOf,
-  idOf,
-  MASK,
-  newInput,
-  newLogHost,
-  readFields,
-} from './connection-form.ts';
+import { emptyFields, fieldsOf, idOf, newInput, newLogHost, readFields } from './connection-form.ts';
+import { applyUrl, MASK } from './connection-url.ts';
 
 const settings: ConnectionSettings = connectionSettingsSchema.parse({
   id: 'prod',
@@ -57,6 +49,9 @@ function filled() {
   Object.assign(fields, { name: 'Mail', id: 'mail', host: 'db', user: 'headway' });
   return fields;
 }
+const databaseIn = (connection: ConnectionSettings | null) =>
+  connection === null ? null : databaseOf(connection);
+
 function withHost(login: 'agent' | 'key' | 'password') {
   const fields = filled();
   const host = { ...newLogHost(), host: 'mail-1', user: 'worker', login };
@@ -93,9 +88,9 @@ describe('settings and fields', () => {
     const fields = fieldsOf(settings);
     fields.password.value = 'new';
     const form = readFields(fields, settings);
-    expect(form.connection?.database.password).toEqual({ stored: 'prod.database.password' });
+    expect(databaseIn(form.connection)?.password).toEqual({ stored: 'prod.database.password' });
     fields.password = { kept: null, value: '' };
-    expect(readFields(fields, settings).connection?.database).not.toHaveProperty('password');
+    expect(databaseIn(readFields(fields, settings).connection)).not.toHaveProperty('password');
   });
 
   it('write a stored secret under the key it has', () => {
@@ -125,6 +120,43 @@ describe('settings and fields', () => {
     fields.lag = { warning: '', critical: '', forSeconds: '', keepFiringForSeconds: '' };
     const bare = { ...settings, alerts: { lag: { warning: 60 } } };
     expect(readFields(fields, bare).connection?.alerts).toEqual({});
+  });
+});
+
+describe('an engine elsewhere', () => {
+  const engine = (store: unknown): ConnectionSettings =>
+    connectionSettingsSchema.parse({ id: 'jobs', name: 'Jobs', kind: 'engine', store });
+  it.each([
+    engine({ type: 'sqlite', file: '/var/lib/jobs.db' }),
+    engine({ type: 'postgres', database: { host: 'db', user: 'jobs', database: 'jobs' } }),
+    engine({ type: 'mysql', database: { host: 'db', port: 3307, user: 'jobs', database: 'jobs' } }),
+  ])('comes back as it was', (settings) => {
+    expect(readFields(fieldsOf(settings), settings).connection).toEqual(settings);
+  });
+
+  it('is read from a URL, whichever store it names', () => {
+    const fields = { ...filled(), kind: 'engine' as const };
+    expect(applyUrl(fields, 'postgres://jobs:s3cret@db:6432/work')).toBeNull();
+    expect(readFields(fields, null)).toMatchObject({
+      connection: {
+        kind: 'engine',
+        store: { type: 'postgres', database: { host: 'db', port: 6432, database: 'work' } },
+      },
+      secrets: { 'mail.database.password': 's3cret' },
+    });
+    expect(applyUrl(fields, 'sqlite:/var/lib/jobs.db')).toBeNull();
+    expect(readFields(fields, null)).toMatchObject({
+      connection: { store: { type: 'sqlite', file: '/var/lib/jobs.db' } },
+      // The password of another store does not follow it.
+      secrets: {},
+    });
+  });
+
+  it('says at its own field what is missing', () => {
+    const fields = { ...filled(), kind: 'engine' as const, host: '' };
+    expect(readFields(fields, null).problems).toEqual({ 'store.database.host': 'Needed' });
+    fields.storeType = 'sqlite';
+    expect(readFields(fields, null).problems).toEqual({ 'store.file': 'Needed' });
   });
 });
 

@@ -1,25 +1,23 @@
 // A connection as the form holds it: text in fields. Pure: from settings to fields and back, and what is wrong.
-import type { z } from 'zod';
-import { parseDatabaseUrl } from '../../../contract/database-url.ts';
-import { connectionSettingsSchema } from '../../../contract/settings.ts';
+import { connectionSettingsSchema, databaseOf } from '../../../contract/settings.ts';
 import type {
   ConnectionSettings,
+  DatabaseSettings,
+  EngineStoreSettings,
   Environment,
   LogHostSettings,
   LogInput,
   RuleOverride,
   Safety,
-  SecretRef,
 } from '../../../contract/settings.ts';
+import { noSecret, SecretVault } from './connection-secrets.ts';
+import type { SecretFields } from './connection-secrets.ts';
+import { wordsFor } from './form-words.ts';
+import type { Problems } from './form-words.ts';
 
-export type TlsMode = ConnectionSettings['database']['tls']['mode'];
+export type TlsMode = DatabaseSettings['tls']['mode'];
+export type StoreType = EngineStoreSettings['type'];
 
-/** A secret is written and never read: what is kept shows only where it comes from. */
-export interface SecretFields {
-  kept: SecretRef | null;
-  /** A new value; empty keeps what is kept. */
-  value: string;
-}
 export interface InputFields {
   key: number;
   kind: LogInput['kind'];
@@ -45,6 +43,11 @@ export interface LagFields {
   keepFiringForSeconds: string;
 }
 export interface ConnectionFields {
+  /** It stays what it is once the connection is made. */
+  kind: ConnectionSettings['kind'];
+  /** Of an engine: where its jobs are kept, and the file where that is one. */
+  storeType: StoreType;
+  file: string;
   name: string;
   id: string;
   host: string;
@@ -61,8 +64,6 @@ export interface ConnectionFields {
   logHosts: LogHostFields[];
   lag: LagFields;
 }
-/** By the path of the setting, as in `logHosts.0.inputs.0.path`. */
-export type Problems = Readonly<Record<string, string>>;
 export interface FormResult {
   /** null while there are problems. */
   connection: ConnectionSettings | null;
@@ -72,7 +73,6 @@ export interface FormResult {
 }
 
 let lastKey = 0;
-const noSecret = (): SecretFields => ({ kept: null, value: '' });
 export const newInput = (): InputFields => ({ key: ++lastKey, kind: 'file', name: '' });
 export const newLogHost = (): LogHostFields => ({
   key: ++lastKey,
@@ -88,6 +88,9 @@ export const newLogHost = (): LogHostFields => ({
 
 export function emptyFields(): ConnectionFields {
   return {
+    kind: 'postal',
+    storeType: 'postgres',
+    file: '',
     name: '',
     id: '',
     host: '',
@@ -107,22 +110,15 @@ export function emptyFields(): ConnectionFields {
 }
 
 export function fieldsOf(settings: ConnectionSettings): ConnectionFields {
-  const { database, alerts } = settings;
-  const { tls } = database;
+  const { alerts } = settings;
+  const store = settings.kind === 'engine' ? settings.store : null;
   return {
+    ...emptyFields(),
+    kind: settings.kind,
+    ...(store !== null && { storeType: store.type, file: store.type === 'sqlite' ? store.file : '' }),
+    ...databaseFields(databaseOf(settings)),
     name: settings.name,
     id: settings.id,
-    host: database.host,
-    port: String(database.port),
-    user: database.user,
-    password: { kept: database.password ?? null, value: '' },
-    database: database.database,
-    tls: {
-      mode: tls.mode,
-      caFile: tls.caFile ?? '',
-      certFile: tls.certFile ?? '',
-      keyFile: tls.keyFile ?? '',
-    },
     environment: settings.environment,
     safety: settings.safety,
     pollSeconds: String(settings.pollSeconds),
@@ -134,6 +130,24 @@ export function fieldsOf(settings: ConnectionSettings): ConnectionFields {
       critical: limitText(alerts.lag?.critical),
       forSeconds: limitText(alerts.lag?.forSeconds),
       keepFiringForSeconds: limitText(alerts.lag?.keepFiringForSeconds),
+    },
+  };
+}
+
+function databaseFields(database: DatabaseSettings | null): Partial<ConnectionFields> {
+  if (database === null) return {};
+  const { tls } = database;
+  return {
+    host: database.host,
+    port: String(database.port),
+    user: database.user,
+    password: { kept: database.password ?? null, value: '' },
+    database: database.database,
+    tls: {
+      mode: tls.mode,
+      caFile: tls.caFile ?? '',
+      certFile: tls.certFile ?? '',
+      keyFile: tls.keyFile ?? '',
     },
   };
 }
@@ -168,29 +182,6 @@ export function idOf(name: string): string {
     .replace(/-+$/, '');
 }
 
-/** Stands for a password in a URL once it has been moved to its own field. */
-export const MASK = '…';
-
-/** Puts a pasted URL into the fields; its password goes to the password field. Returns what is wrong with it. */
-export function applyUrl(fields: ConnectionFields, text: string): string | null {
-  const parsed = parseDatabaseUrl(text);
-  if (!parsed.ok) return parsed.error;
-  const { host, port, user, database, password, tls } = parsed.url;
-  fields.host = host;
-  fields.port = String(port);
-  fields.user = user;
-  fields.database = database;
-  if (password !== null && password !== MASK) fields.password.value = password;
-  if (tls !== undefined)
-    fields.tls = {
-      mode: tls.mode,
-      caFile: tls.caFile ?? '',
-      certFile: tls.certFile ?? '',
-      keyFile: tls.keyFile ?? '',
-    };
-  return null;
-}
-
 /**
  * The settings that the fields stand for. `base` are the settings before: what the form does not show is kept.
  * `takenIds` are ids of other connections.
@@ -201,27 +192,41 @@ export function readFields(
   takenIds: readonly string[] = [],
 ): FormResult {
   const id = fields.id.trim();
-  const vault = new Vault(id, fields);
-  const password = vault.keep(fields.password, 'database.password');
-  const { tls } = fields;
+  const vault = new SecretVault(id, [
+    fields.password,
+    ...fields.logHosts.flatMap((host) => [host.passphrase, host.password]),
+  ]);
+  const isFile = fields.kind === 'engine' && fields.storeType === 'sqlite';
+  const password = isFile ? null : vault.keep(fields.password, 'database.password');
+  const { tls, storeType } = fields;
+  const database = {
+    host: fields.host.trim(),
+    port: numberOf(fields.port),
+    user: fields.user.trim(),
+    database: fields.database.trim(),
+    ...(password !== null && { password }),
+    tls: {
+      mode: tls.mode,
+      ...(tls.mode === 'disabled'
+        ? {}
+        : filled({ caFile: tls.caFile, certFile: tls.certFile, keyFile: tls.keyFile })),
+    },
+  };
+  const system =
+    fields.kind === 'postal'
+      ? { kind: 'postal', database }
+      : {
+          kind: 'engine',
+          store:
+            storeType === 'sqlite'
+              ? { type: 'sqlite', file: fields.file.trim() }
+              : { type: storeType, database },
+        };
   const draft = {
     ...base,
     id,
     name: fields.name.trim(),
-    kind: 'postal',
-    database: {
-      host: fields.host.trim(),
-      port: numberOf(fields.port),
-      user: fields.user.trim(),
-      database: fields.database.trim(),
-      ...(password !== null && { password }),
-      tls: {
-        mode: tls.mode,
-        ...(tls.mode === 'disabled'
-          ? {}
-          : filled({ caFile: tls.caFile, certFile: tls.certFile, keyFile: tls.keyFile })),
-      },
-    },
+    ...system,
     environment: fields.environment,
     safety: fields.safety,
     pollSeconds: numberOf(fields.pollSeconds),
@@ -241,7 +246,7 @@ export function readFields(
   return { connection, secrets: vault.secrets, problems };
 }
 
-function logHostOf(fields: LogHostFields, vault: Vault): unknown {
+function logHostOf(fields: LogHostFields, vault: SecretVault): unknown {
   const auth = (): unknown => {
     switch (fields.login) {
       case 'agent':
@@ -286,36 +291,6 @@ function alertsOf(lag: LagFields, before: ConnectionSettings['alerts']): unknown
   return Object.keys(change).length === 0 ? others : { ...others, lag: change };
 }
 
-/** Collects new secrets and gives each a key of its own. */
-class Vault {
-  readonly secrets: Record<string, string> = {};
-  readonly #id: string;
-  readonly #taken: Set<string>;
-
-  constructor(id: string, fields: ConnectionFields) {
-    this.#id = id;
-    const kept = [fields.password, ...fields.logHosts.flatMap((host) => [host.passphrase, host.password])];
-    this.#taken = new Set(
-      kept.flatMap(({ kept: ref }) => (ref !== null && 'stored' in ref ? [ref.stored] : [])),
-    );
-  }
-
-  /** Where the secret is found from now on; null when there is none. */
-  keep({ kept, value }: SecretFields, name: string): SecretRef | null {
-    if (value === '') return kept;
-    const key = kept !== null && 'stored' in kept ? kept.stored : this.#freeKey(`${this.#id}.${name}`);
-    this.secrets[key] = value;
-    return { stored: key };
-  }
-
-  #freeKey(wanted: string): string {
-    let key = wanted;
-    for (let count = 2; this.#taken.has(key); count += 1) key = `${wanted}.${count}`;
-    this.#taken.add(key);
-    return key;
-  }
-}
-
 /** NaN for what is no number, for the schema to refuse. */
 const numberOf = (text: string): number => (text.trim() === '' ? NaN : Number(text.trim().replace(',', '.')));
 
@@ -328,16 +303,3 @@ const filled = (texts: Record<string, string>): Record<string, string> =>
       .map(([name, text]) => [name, text.trim()] as const)
       .filter(([, text]) => text !== ''),
   );
-
-/** What is wrong, in the words of a form. */
-function wordsFor(issue: z.core.$ZodIssue): string {
-  if (issue.code === 'too_small') {
-    if (issue.origin === 'string') return 'Needed';
-    return issue.origin === 'array' ? 'At least one is needed' : `At least ${issue.minimum}`;
-  }
-  if (issue.code === 'too_big')
-    return `At most ${issue.maximum}${issue.origin === 'string' ? ' characters' : ''}`;
-  if (issue.code === 'invalid_type')
-    return issue.expected === 'number' || issue.expected === 'int' ? 'A number is needed' : 'Needed';
-  return issue.code === 'invalid_union' ? 'Needed' : issue.message;
-}

@@ -49,16 +49,26 @@ export function frameActions(app: AppState): Action[] {
       'Logs',
       atConnection((connectionId) => app.router.go({ view: 'logs', connectionId, query: {} })),
     ),
+    go(
+      'engine',
+      'g e',
+      'Engine',
+      atConnection((connectionId) => app.router.go({ view: 'engine', connectionId, section: 'now' })),
+    ),
     go('alerts', 'g a', 'Alerts', () => app.router.go({ view: 'alerts' })),
     go('connections', 'g c', 'Connections', () => app.router.go({ view: 'connections', connectionId: null })),
-    go('settings', 'g s', 'Settings', () => app.router.go({ view: 'settings' })),
+    go('settings', 'g s', 'Settings', () => app.router.go({ view: 'settings', section: 'window' })),
+    go('settings-jobs', 'g j', 'Jobs of this computer', () =>
+      app.router.go({ view: 'settings', section: 'jobs' }),
+    ),
   ];
 }
 
 /** Out of the field first, then up to the overview. */
 function back(app: AppState): void {
   const { activeElement } = document;
-  if (activeElement instanceof HTMLInputElement) activeElement.blur();
+  if (activeElement instanceof HTMLInputElement || activeElement instanceof HTMLTextAreaElement)
+    activeElement.blur();
   else if (app.router.route.view !== 'overview' && app.connectionId !== null)
     app.router.go({ view: 'overview', connectionId: app.connectionId });
 }

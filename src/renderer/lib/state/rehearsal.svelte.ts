@@ -1,10 +1,10 @@
-// The rehearsal on this computer, with its switches; null where none is played.
-import type { Rehearsal, RehearsalSwitches } from '../../../contract/rehearsal.ts';
+// The rehearsal on this computer: which incident is played, with its switches; null where none is played.
+import type { Incident, Rehearsal, RehearsalChange } from '../../../contract/rehearsal.ts';
 import type { Backend } from './backend.ts';
 
 export class RehearsalState {
   now = $state.raw<Rehearsal | null>(null);
-  /** What the last switch or burst failed with. */
+  /** What the last switch or action failed with. */
   problem = $state<string | null>(null);
   readonly #backend: Backend;
   readonly #unsubscribe: () => void;
@@ -21,21 +21,25 @@ export class RehearsalState {
     );
   }
 
-  async set(change: Partial<RehearsalSwitches>): Promise<void> {
-    const now = this.now;
-    if (now === null) return;
+  /** Another incident, played as it was: without its cure. */
+  async play(incident: Incident): Promise<void> {
+    await this.#change({ incident });
+  }
+
+  async turn(id: string, value: string): Promise<void> {
+    await this.#change({ switches: { [id]: value } });
+  }
+
+  /** Makes the incident happen now. */
+  async act(): Promise<void> {
     await this.#try(async () => {
-      this.now = await this.#backend.call('rehearsal.set', {
-        order: now.order,
-        workers: now.workers,
-        ...change,
-      });
+      await this.#backend.call('rehearsal.act', {});
     });
   }
 
-  async burst(): Promise<void> {
+  async #change(change: RehearsalChange): Promise<void> {
     await this.#try(async () => {
-      await this.#backend.call('rehearsal.burst', {});
+      this.now = await this.#backend.call('rehearsal.set', change);
     });
   }
 

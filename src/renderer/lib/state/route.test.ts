@@ -13,7 +13,11 @@ describe('routes', () => {
     { view: 'alerts' },
     { view: 'connections', connectionId: null },
     { view: 'connections', connectionId: 'prod-postal' },
-    { view: 'settings' },
+    { view: 'engine', connectionId: 'this-computer', section: 'now' },
+    { view: 'engine', connectionId: 'a b', section: 'dead' },
+    { view: 'job', connectionId: 'this-computer', jobId: 4711 },
+    { view: 'settings', section: 'window' },
+    { view: 'settings', section: 'jobs' },
   ];
   it.each(routes)('$view comes back from its own path', (route) => {
     expect(parseRoute(pathOf(route))).toEqual(route);
@@ -21,6 +25,8 @@ describe('routes', () => {
   it('takes an unknown or mistyped path for what it can be', () => {
     expect(parseRoute('/nowhere/at/all')).toEqual({ view: 'home' });
     expect(parseRoute('/connection/x/unknown')).toEqual({ view: 'overview', connectionId: 'x' });
+    expect(parseRoute('/connection/x/jobs/seven')).toEqual({ view: 'overview', connectionId: 'x' });
+    expect(parseRoute('/connection/x/engine/unknown')).toMatchObject({ view: 'engine', section: 'now' });
     expect(parseRoute('/connection/100%/tenant/%zz')).toEqual({
       view: 'tenant',
       connectionId: '100%',

@@ -2,25 +2,40 @@
 
 import type { AlertScope } from '../../../core/alert.ts';
 
+/** The parts of an engine's view, in their order. */
+export const engineSections = ['now', 'dead', 'blocked', 'recent', 'engines'] as const;
+export type EngineSection = (typeof engineSections)[number];
+
 export type Route =
   | { view: 'home' }
   | { view: 'overview'; connectionId: string }
   | { view: 'tenant'; connectionId: string; tenantId: string }
   | { view: 'logs'; connectionId: string; query: Record<string, string> }
+  | { view: 'engine'; connectionId: string; section: EngineSection }
+  | { view: 'job'; connectionId: string; jobId: number }
   | { view: 'alerts' }
   | { view: 'connections'; connectionId: string | null }
-  | { view: 'settings' };
+  | { view: 'settings'; section: 'window' | 'jobs' };
 
 /** The route of a path with its query; an unknown path is home. */
 export function parseRoute(path: string): Route {
   const url = new URL(path, 'headway://app/');
   const parts = url.pathname.split('/').filter((part) => part !== '');
-  const [head, id, section, tenantId] = parts.map(decode);
+  const [head, id, section, item] = parts.map(decode);
   if (head === 'alerts') return { view: 'alerts' };
-  if (head === 'settings') return { view: 'settings' };
+  if (head === 'settings') return { view: 'settings', section: id === 'jobs' ? 'jobs' : 'window' };
   if (head === 'connections') return { view: 'connections', connectionId: id ?? null };
   if (head === 'connection' && id !== undefined) {
-    if (section === 'tenant' && tenantId !== undefined) return { view: 'tenant', connectionId: id, tenantId };
+    if (section === 'tenant' && item !== undefined)
+      return { view: 'tenant', connectionId: id, tenantId: item };
+    if (section === 'jobs' && item !== undefined && /^\d{1,15}$/.test(item))
+      return { view: 'job', connectionId: id, jobId: Number(item) };
+    if (section === 'engine')
+      return {
+        view: 'engine',
+        connectionId: id,
+        section: engineSections.find((known) => known === item) ?? 'now',
+      };
     if (section === 'logs')
       return { view: 'logs', connectionId: id, query: Object.fromEntries(url.searchParams) };
     return { view: 'overview', connectionId: id };
@@ -41,13 +56,18 @@ export function pathOf(route: Route): string {
       const query = new URLSearchParams(route.query).toString();
       return `/connection/${encodeURIComponent(route.connectionId)}/logs${query === '' ? '' : `?${query}`}`;
     }
+    case 'engine':
+      return `/connection/${encodeURIComponent(route.connectionId)}/engine${route.section === 'now' ? '' : `/${route.section}`}`;
+    case 'job':
+      return `/connection/${encodeURIComponent(route.connectionId)}/jobs/${route.jobId}`;
     case 'connections':
       return route.connectionId === null
         ? '/connections'
         : `/connections/${encodeURIComponent(route.connectionId)}`;
-    case 'alerts':
     case 'settings':
-      return `/${route.view}`;
+      return route.section === 'jobs' ? '/settings/jobs' : '/settings';
+    case 'alerts':
+      return '/alerts';
   }
 }
 
