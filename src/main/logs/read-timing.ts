@@ -145,7 +145,8 @@ function size(value: unknown): number | null {
 
 /** An ISO time, or seconds or milliseconds since the epoch. */
 function time(value: unknown): number | null {
-  const count = number(value);
+  // "2026-…" is no number: to try costs as much as to read it.
+  const count = typeof value === 'string' && value[4] === '-' ? null : number(value);
   if (count !== null && Number.isFinite(count)) return count < 1e11 ? count * 1000 : count;
   const ms = typeof value === 'string' ? Date.parse(value) : NaN;
   return Number.isFinite(ms) ? ms : null;

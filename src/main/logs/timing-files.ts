@@ -6,7 +6,7 @@ import { Worker } from 'node:worker_threads';
 import { createGunzip } from 'node:zlib';
 import { HeadwayError } from '../../contract/errors.ts';
 import { TimingReport } from '../../core/timing-report.ts';
-import type { FromTimingThread, TimingRange, TimingThreadData } from './timing-messages.ts';
+import type { FromTimingThread, TimingRange, TimingThreadData, ToTimingThread } from './timing-messages.ts';
 import { TimingScan } from './timing-scan.ts';
 
 /** Small enough that threads end together, large enough that a range costs nothing to begin. */
@@ -100,7 +100,7 @@ async function readRanges(
       worker.on('message', (message: FromTimingThread) => {
         switch (message.t) {
           case 'ready':
-            worker.postMessage(ranges.next().value ?? null);
+            worker.postMessage((ranges.next().value ?? null) satisfies ToTimingThread);
             break;
           case 'report':
             report.merge(message.report);

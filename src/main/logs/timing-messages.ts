@@ -1,21 +1,21 @@
-// What the reader of whole logs and its threads say to each other.
-import { z } from 'zod';
+// What the reader of whole logs and its threads say to each other. Types alone: both ends are ours and of one build, and a thread that
+// loads no schema library begins to read that much earlier.
 import type { EncodedReport } from '../../core/timing-report.ts';
 
 /** The lines that begin in [`from`, `to`) bytes of a file. */
-export const timingRangeSchema = z.object({
-  path: z.string(),
-  from: z.int().nonnegative(),
-  to: z.int().nonnegative(),
-});
-export type TimingRange = z.infer<typeof timingRangeSchema>;
+export interface TimingRange {
+  path: string;
+  from: number;
+  to: number;
+}
 
-export const timingThreadDataSchema = z.object({ groupBy: z.string().nullable() });
-export type TimingThreadData = z.infer<typeof timingThreadDataSchema>;
+export interface TimingThreadData {
+  groupBy: string | null;
+}
 
-/** null: there are no more, hand over the report. */
-export const toTimingThreadSchema = timingRangeSchema.nullable();
+/** null: there are no more ranges, hand over the report. */
+export type ToTimingThread = TimingRange | null;
 
-/** Our own thread's answer: one range was read, or all of them. */
+/** One range was read, or all of them. */
 export type FromTimingThread =
   { t: 'ready' } | { t: 'report'; report: EncodedReport } | { t: 'failed'; path: string; message: string };

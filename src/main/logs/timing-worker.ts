@@ -2,25 +2,20 @@
 import { open } from 'node:fs/promises';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { TimingReport } from '../../core/timing-report.ts';
-import {
-  type FromTimingThread,
-  timingThreadDataSchema,
-  toTimingThreadSchema,
-  type TimingRange,
-} from './timing-messages.ts';
+import type { FromTimingThread, TimingRange, TimingThreadData, ToTimingThread } from './timing-messages.ts';
 import { TimingScan } from './timing-scan.ts';
 
 const CHUNK_BYTES = 1_048_576;
 const NEWLINE = 0x0a;
 
-if (parentPort) serve(parentPort, timingThreadDataSchema.parse(workerData).groupBy);
+// What timing-files.ts starts it with.
+if (parentPort) serve(parentPort, (workerData as TimingThreadData).groupBy);
 
 function serve(port: MessagePort, groupBy: string | null): void {
   const report = new TimingReport();
   const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
   const send = (message: FromTimingThread): void => port.postMessage(message);
-  port.on('message', (raw: unknown) => {
-    const range = toTimingThreadSchema.parse(raw);
+  port.on('message', (range: ToTimingThread) => {
     if (range === null) {
       send({ t: 'report', report: report.encode() });
       port.close();
