@@ -27,6 +27,9 @@ export const tenantRowSchema = z.object({
   delayed: countSchema,
   running: countSchema,
   stale: countSchema,
+  /** Null where the system does not tell. */
+  dead: countSchema.nullable(),
+  blocked: countSchema.nullable(),
   /** Per second over the window; null when not known. `approximate`: from differences of samples. */
   arrivalsPerS: z.number().nullable(),
   attemptsPerS: z.number().nullable(),

@@ -19,6 +19,8 @@ export function tenantRow(changes: Partial<TenantRow> = {}): TenantRow {
     delayed: zero,
     running: zero,
     stale: zero,
+    dead: null,
+    blocked: null,
     arrivalsPerS: null,
     attemptsPerS: null,
     ratesApproximate: false,

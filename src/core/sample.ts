@@ -11,6 +11,8 @@ export interface TenantSample {
   stale: Count;
   /** Jobs that failed for the last time and are kept; null where the system does not tell. */
   dead: Count | null;
+  /** Jobs that wait for a dead one, or for one that does; null where the system knows no such thing. */
+  blocked: Count | null;
   /** The ready job that has waited longest; null when none is ready. `at-least`: an older one may be unseen. */
   oldestReady: { readyAtMs: number; createdAtMs: number; bound: 'exact' | 'at-least' } | null;
   /** Newest start seen among running jobs; null when none is seen. */
@@ -35,6 +37,7 @@ export function nothingQueued(tenantId: string): TenantSample {
     running: zero,
     stale: zero,
     dead: null,
+    blocked: null,
     oldestReady: null,
     lastStartedAtMs: null,
     oldestRunningAtMs: null,

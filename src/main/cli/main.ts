@@ -5,6 +5,7 @@ import { toWireError } from '../../contract/errors.ts';
 import type { EnqueueOptions } from './enqueue.ts';
 import type { ServeOptions } from './serve.ts';
 import type { SnapshotOptions } from './snapshot.ts';
+import type { TimingOptions } from './timing.ts';
 import type { WorkerOptions } from './worker.ts';
 
 /** Exit codes: 0 all well, 1 something could not be read, 2 the command or the settings are wrong. */
@@ -55,6 +56,17 @@ program
   .option('--data <directory>', 'data directory (secrets)')
   .option('--json', 'print JSON', false)
   .action(async (options: SnapshotOptions) => (await import('./snapshot.ts')).snapshot(options));
+
+program
+  .command('timing')
+  .description('count, rate, errors and percentiles per tenant and stage from the [TIMING] lines of logs')
+  .argument('[files...]', 'log files, also gzip; "-" or none reads standard input')
+  .option('--by <field>', 'field of the [TIMING] object to group by (default: the tenant)')
+  .option('--json', 'print JSON', false)
+  .option('--follow', 'go on as the files grow', false)
+  .action(async (files: string[], options: TimingOptions) =>
+    (await import('./timing.ts')).timing(files, options),
+  );
 
 program
   .command('worker')

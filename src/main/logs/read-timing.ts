@@ -1,5 +1,5 @@
 // The `[TIMING] {json}` object of a worker's log line as a timing record.
-import { timingRecordSchema, type TimingRecord } from '../../core/timing.ts';
+import type { TimingRecord } from '../../core/timing.ts';
 import { inertText } from './line-splitter.ts';
 
 const TAG = '[TIMING]';
@@ -8,6 +8,8 @@ const MAX_ERROR_LENGTH = 2_048;
 const MAX_STAGES = 64;
 
 export type TimingFound = { record: TimingRecord } | 'none' | 'malformed';
+/** A parsed object, of which anything may be wrong. */
+export type TimingFields = Record<string, unknown>;
 
 /**
  * Reads the record after the first `[TIMING]` of a line. Never throws. Every `*_ms` number is a stage, in the order
@@ -21,12 +23,38 @@ export function readTiming(line: string): TimingFound {
   if (json === null) return 'malformed';
   try {
     const fields: unknown = JSON.parse(json);
-    if (!isFields(fields)) return 'malformed';
-    const record = timingRecordSchema.safeParse(toRecord(fields));
-    return record.success ? { record: record.data } : 'malformed';
+    const record = isFields(fields) ? toRecord(fields) : null;
+    return record === null ? 'malformed' : { record };
   } catch {
     return 'malformed';
   }
+}
+
+/** What times an attempt, and whose it is. */
+export interface Timing {
+  tenantId: string;
+  startedAtMs: number | null;
+  status: TimingRecord['status'];
+  /** Every duration in the order of the log, the total last. */
+  stages: [stage: string, ms: number][];
+}
+
+/** The part of a record that reports need, or null where the object is none; the rules are those of `readTiming`. */
+export function timingFields(fields: TimingFields): Timing | null {
+  const totalMs = number(fields['total_ms']);
+  const tenantId = name(fields, 'server_id', 'tenant_id', 'tenant', 'queue');
+  if (tenantId === null || totalMs === null || !isDuration(totalMs)) return null;
+  const stages: [string, number][] = [];
+  for (const field in fields) {
+    if (!field.endsWith('_ms') || field === 'total_ms') continue;
+    const ms = number(fields[field]);
+    if (ms === null) continue;
+    if (!isDuration(ms)) return null;
+    if (stages.length < MAX_STAGES) stages.push([stageOf(field), ms]);
+  }
+  stages.push(['total', totalMs]);
+  const failed = status(fields['status'], fields['error']);
+  return { tenantId, startedAtMs: time(fields['start_time']), status: failed, stages };
 }
 
 /** The one `{…}` that begins at `from` (blanks aside), to its own closing brace: tags may follow it. */
@@ -51,35 +79,45 @@ export function balancedObject(text: string, from: number): string | null {
   return null;
 }
 
-type Fields = Record<string, unknown>;
-
-function isFields(value: unknown): value is Fields {
+function isFields(value: unknown): value is TimingFields {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** What the schema is to judge: anything may still be wrong in it. */
-function toRecord(fields: Fields): unknown {
-  const stages = Object.entries(fields)
-    .filter(([name]) => name.endsWith('_ms') && name !== 'total_ms')
-    .map(([name, value]) => [inertText(name.slice(0, -3), MAX_NAME_LENGTH), number(value)] as const)
-    .filter(([, ms]) => ms !== null)
-    .slice(0, MAX_STAGES);
-  const error = text(fields['error'], MAX_ERROR_LENGTH);
+function toRecord(fields: TimingFields): TimingRecord | null {
+  const timing = timingFields(fields);
+  const total = timing?.stages.pop();
+  if (!timing || !total) return null;
   return {
-    tenantId: name(fields, 'server_id', 'tenant_id', 'tenant', 'queue'),
+    tenantId: timing.tenantId,
     jobId: name(fields, 'queue_id', 'message_id', 'job_id'),
     kind: name(fields, 'domain', 'kind'),
-    startedAtMs: time(fields['start_time']),
-    totalMs: number(fields['total_ms']),
-    stages: Object.fromEntries(stages),
-    status: status(fields['status'], error),
-    error,
+    startedAtMs: timing.startedAtMs,
+    totalMs: total[1],
+    stages: Object.fromEntries(timing.stages),
+    status: timing.status,
+    error: text(fields['error'], MAX_ERROR_LENGTH),
     sizeBytes: size(fields['message_size']),
   };
 }
 
+/** Field names repeat from line to line; a log with ever new ones must not fill the memory. */
+const stageNames = new Map<string, string>();
+const STAGE_NAMES_KEPT = 1_000;
+
+function stageOf(field: string): string {
+  const known = stageNames.get(field);
+  if (known !== undefined) return known;
+  const stage = inertText(field.slice(0, -3), MAX_NAME_LENGTH);
+  if (stageNames.size < STAGE_NAMES_KEPT) stageNames.set(field, stage);
+  return stage;
+}
+
+function isDuration(ms: number): boolean {
+  return ms >= 0 && ms < Infinity;
+}
+
 /** The first of these fields that says something. */
-function name(fields: Fields, ...keys: string[]): string | null {
+function name(fields: TimingFields, ...keys: string[]): string | null {
   for (const key of keys) {
     const value = text(fields[key], MAX_NAME_LENGTH);
     if (value !== null) return value;
@@ -94,7 +132,7 @@ function text(value: unknown, maxLength: number): string | null {
   return clean === '' ? null : clean;
 }
 
-/** null for what is no number at all; Infinity and NaN pass, for the schema to refuse. */
+/** null for what is no number at all; Infinity and NaN pass, to be refused as durations. */
 function number(value: unknown): number | null {
   if (typeof value === 'number') return value;
   return typeof value === 'string' && value.trim() !== '' ? Number(value) : null;
@@ -107,14 +145,16 @@ function size(value: unknown): number | null {
 
 /** An ISO time, or seconds or milliseconds since the epoch. */
 function time(value: unknown): number | null {
-  const count = number(value);
+  // "2026-…" is no number: to try costs as much as to read it.
+  const count = typeof value === 'string' && value[4] === '-' ? null : number(value);
   if (count !== null && Number.isFinite(count)) return count < 1e11 ? count * 1000 : count;
   const ms = typeof value === 'string' ? Date.parse(value) : NaN;
   return Number.isFinite(ms) ? ms : null;
 }
 
-function status(value: unknown, error: string | null): 'success' | 'error' {
+function status(value: unknown, error: unknown): 'success' | 'error' {
   if (value === 'success' || value === 'ok') return 'success';
-  if (value === undefined || value === null) return error === null ? 'success' : 'error';
+  if (value === undefined || value === null)
+    return text(error, MAX_ERROR_LENGTH) === null ? 'success' : 'error';
   return 'error';
 }

@@ -143,6 +143,8 @@ export class TenantTracker {
       delayed: view?.sample.delayed ?? unknown,
       running: view?.sample.running ?? unknown,
       stale: view?.sample.stale ?? unknown,
+      dead: view?.sample.dead ?? null,
+      blocked: view?.sample.blocked ?? null,
       arrivalsPerS: view?.arrivalsPerS ?? null,
       attemptsPerS: view?.attemptsPerS ?? null,
       ratesApproximate: view?.ratesApproximate ?? false,

@@ -147,6 +147,8 @@ export class Fleet {
       delayed: exact(Math.floor(this.#random() ** 6 * 40)),
       running: exact(0),
       stale: exact(0),
+      dead: null,
+      blocked: null,
       arrivalsPerS: perS,
       attemptsPerS: perS,
       ratesApproximate: index % 13 === 0,

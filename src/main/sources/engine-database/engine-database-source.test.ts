@@ -14,6 +14,7 @@ const tenant = (tenantId: string, more: Partial<EngineTenant> = {}): EngineTenan
   delayed: exact(0),
   running: exact(2),
   dead: exact(3),
+  blocked: exact(4),
   oldestReady: { id: 7, readyAtMs: T - 5_000, createdAtMs: T - 9_000 },
   oldestRunningAtMs: T - 1,
   lastStartedAtMs: T - 1,

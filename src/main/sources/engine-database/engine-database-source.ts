@@ -128,13 +128,14 @@ export class EngineDatabaseSource implements Source {
 }
 
 function sampleOf(tenant: EngineTenant) {
-  const { tenantId, ready, delayed, running, dead, oldestReady } = tenant;
+  const { tenantId, ready, delayed, running, dead, blocked, oldestReady } = tenant;
   return {
     tenantId,
     ready,
     delayed,
     running,
     dead,
+    blocked,
     oldestReady: oldestReady && {
       readyAtMs: oldestReady.readyAtMs,
       createdAtMs: oldestReady.createdAtMs,

@@ -9,6 +9,7 @@ export interface EngineTenant {
   delayed: Count;
   running: Count;
   dead: Count;
+  blocked: Count;
   /** The one that has waited longest. */
   oldestReady: { id: number; readyAtMs: number; createdAtMs: number } | null;
   oldestRunningAtMs: number | null;

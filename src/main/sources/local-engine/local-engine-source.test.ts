@@ -11,6 +11,7 @@ const tenant = (tenantId: string, frontIds: number[], more: Partial<EngineTenant
   delayed: exact(0),
   running: exact(0),
   dead: exact(0),
+  blocked: exact(0),
   oldestReady: frontIds[0] === undefined ? null : { id: frontIds[0], readyAtMs: T, createdAtMs: T },
   oldestRunningAtMs: null,
   lastStartedAtMs: null,

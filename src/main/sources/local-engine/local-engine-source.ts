@@ -56,6 +56,7 @@ export class LocalEngineSource implements Source {
         behind: ahead(tenant, reading),
         paused: pauseOf(tenant.tenantId, reading),
         dead: tenant.dead,
+        blocked: tenant.blocked,
       })),
       // It answered, so its workers are there.
       workers: { busy: reading.busy, total: reading.workers, lastSeenAtMs: reading.atMs },

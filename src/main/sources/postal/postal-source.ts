@@ -120,6 +120,7 @@ export class PostalSource implements Source {
           ...sample,
           // Nothing in the queue tells: dead mail has no row there.
           dead: null,
+          blocked: null,
           arrivalsTotal: totals.get(id)?.arrivals ?? null,
           attemptsTotal: totals.get(id)?.attempts ?? null,
           behind: behind.get(sample.tenantId) ?? null,
