@@ -189,9 +189,11 @@ function byTable<A extends string>(
   queues: readonly QueueRow[],
   accessOf: (queue: QueueRow) => A,
 ): { table: string; access: A; names: string[] }[] {
-  return [...Map.groupBy(queues, ({ jobs_table }) => jobs_table)].flatMap(([table, members]) => {
+  return [...Map.groupBy(queues, ({ jobs_table }) => jobs_table).values()].flatMap((members) => {
     const [first] = members;
-    return first ? [{ table, access: accessOf(first), names: members.map(({ name }) => name) }] : [];
+    return first
+      ? [{ table: first.read_table, access: accessOf(first), names: members.map(({ name }) => name) }]
+      : [];
   });
 }
 

@@ -22,26 +22,29 @@ function waitingPart(
 ): Pick<TenantSample, 'ready' | 'delayed' | 'oldestReady'> {
   if (queue.waiting === 'none')
     return { ready: cached(queue.ready_count), delayed: atLeast(0), oldestReady: null };
-  const head = rows.find(({ priority }) => priority === null);
+  const of = (part: WaitingRow['part']) => rows.filter((row) => row.part === part);
+  const [head] = of('head');
   if (!head) return { ready: atLeast(0), delayed: atLeast(0), oldestReady: null };
-  const levels = rows.filter(({ priority }) => priority !== null);
+  const levels = of('level');
   if (head.complete || levels.length === 0) {
     // In order of due time the first delayed entry says that no ready one follows.
     const allReady = head.complete || (queue.waiting === 'due' && head.ready < head.entries);
     return {
       ready: capped(head.ready, allReady),
-      delayed: capped(head.entries - head.ready, head.complete),
+      delayed: capped(delayedOf(head), head.complete),
       oldestReady: oldest([head], head.complete || head.settled),
     };
   }
   // Jobs of priorities that were not looked at may be older than any seen.
   const whole = levels.length <= PRIORITIES;
   const complete = whole && levels.every((level) => level.complete);
-  const ready = sum(levels, (level) => level.ready);
+  // Parts may overlap, so each says on its own how many there are at least.
+  const most = (count: (row: WaitingRow) => number) =>
+    Math.max(count(head), sum(levels, count), sum(of('tail'), count));
   return {
-    ready: capped(ready, complete),
-    delayed: capped(sum(levels, (level) => level.entries) - ready, complete),
-    oldestReady: oldest(levels, whole && oldestIsKnown(levels)),
+    ready: capped(complete ? sum(levels, readyOf) : most(readyOf), complete),
+    delayed: capped(complete ? sum(levels, delayedOf) : most(delayedOf), complete),
+    oldestReady: oldest(rows, whole && levels.every(knowsOldest)),
   };
 }
 
@@ -49,9 +52,9 @@ function waitingPart(
  * A job is ready no sooner than it was created, and entries come by creation: nothing after the last entry of a priority can
  * beat a job that was ready before that entry was created.
  */
-function oldestIsKnown(levels: readonly WaitingRow[]): boolean {
-  return levels.every((level) => level.complete || level.settled);
-}
+const knowsOldest = (level: WaitingRow): boolean => level.complete || level.settled;
+const readyOf = (row: WaitingRow): number => row.ready;
+const delayedOf = (row: WaitingRow): number => row.entries - row.ready;
 
 function oldest(rows: readonly WaitingRow[], isExact: boolean): TenantSample['oldestReady'] {
   let found: { readyAtMs: number; createdAtMs: number } | null = null;

@@ -15,6 +15,7 @@ export const clockRow = z.object({ now: time });
 export const queueRow = z.object({
   name: z.string(),
   jobs_table: z.string(),
+  read_table: z.string(),
   ready_count: count.nullable(),
   active_count: count.nullable(),
   failed_count: count.nullable(),
@@ -23,14 +24,15 @@ export const queueRow = z.object({
 });
 export type QueueRow = z.infer<typeof queueRow>;
 
-/** What was seen of a queue (`priority` null) or of one of its priorities, from its first entry on. */
+/** What was seen of a queue's waiting jobs: of its first ones, of the first of one priority, or of the newest of one. */
 export const waitingRow = z.object({
   name: z.string(),
-  priority: z.int().nullable(),
+  part: z.enum(['head', 'level', 'tail']),
+  entries: count,
   /** Whether the entries are all there are. */
   complete: z.boolean(),
-  entries: count,
   ready: count,
+  /** When the oldest ready one of them became ready, and was created. */
   ready_at: time.nullable(),
   created_at: time.nullable(),
   /** Whether nothing after the entries can have been ready for longer. */

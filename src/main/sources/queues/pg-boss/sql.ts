@@ -57,7 +57,7 @@ export const names = (schema: string): string => `
   SELECT name FROM ${quotePgName(schema)}.queue WHERE NOT starts_with(name, '__pgboss__') ORDER BY name`;
 
 /**
- * Queues with the table each keeps its jobs in, what that table allows to be read, and what pg-boss itself counted last.
+ * Queues with the table each keeps its jobs in (read through its parent where a grant does not reach it), what that table allows to be read, and what pg-boss itself counted last.
  * Walks: queue; the catalogue, by the names of the tables.
  */
 export const queues = ({ schema, tableColumn, queueColumns }: Dialect): string => {
@@ -72,6 +72,7 @@ export const queues = ({ schema, tableColumn, queueColumns }: Dialect): string =
      WHERE NOT starts_with(q.name, '__pgboss__')
   ), t AS (
     SELECT c.relname::text AS jobs_table,
+           CASE WHEN pg_catalog.has_table_privilege(c.oid, 'SELECT') THEN c.relname::text ELSE 'job' END AS read_table,
            pg_catalog.pg_relation_size(c.oid) <= ${SMALL_TABLE_BYTES} AS small,
            bool_or(x.keys[1:4] = ARRAY['name', 'priority', 'created_on', 'start_after'] AND x.condition LIKE '%state < ''active''%') AS claim,
            bool_or(x.keys[1:2] = ARRAY['name', 'start_after'] AND x.condition LIKE '%state < ''active''%') AS due,
@@ -90,7 +91,7 @@ export const queues = ({ schema, tableColumn, queueColumns }: Dialect): string =
      WHERE n.nspname = $1
      GROUP BY c.oid, c.relname
   )
-  SELECT q.name, q.jobs_table, ${cached('ready_count')} AS ready_count, ${cached('active_count')} AS active_count,
+  SELECT q.name, q.jobs_table, t.read_table, ${cached('ready_count')} AS ready_count, ${cached('active_count')} AS active_count,
          ${cached('failed_count')} AS failed_count,
          CASE WHEN t.claim THEN 'claim' WHEN t.due OR t.small THEN 'due' ELSE 'none' END AS waiting,
          CASE WHEN t.running THEN 'index' WHEN t.small THEN 'scan' ELSE 'none' END AS running
@@ -99,9 +100,9 @@ export const queues = ({ schema, tableColumn, queueColumns }: Dialect): string =
 };
 
 /**
- * The waiting jobs of queues in one table: first a row about the first entries of each queue (priority NULL), then, where they
- * are not all, one about the first entries of each priority. Walks: in claim order (name, priority DESC, created_on,
- * start_after), without visiting the rows; else (name, start_after).
+ * The waiting jobs of queues in one table: a row about the first entries of each queue ("head"); where those are not all, one
+ * about the first of each priority ("level"); and where those tell no oldest, one about the newest of it ("tail").
+ * Walks: in claim order (name, priority DESC, created_on, start_after), without visiting the rows; else (name, start_after).
  */
 export function waiting(
   dialect: Dialect,
@@ -110,22 +111,26 @@ export function waiting(
   queueNames: readonly string[],
   deep: number,
 ): string {
-  const free = `e.name = q.name AND e.state < 'active'${dialect.jobColumns.has('blocked') ? ' AND NOT e.blocked' : ''}`;
   const from = `${quotePgName(dialect.schema)}.${quotePgName(table)} e`;
-  const walk = (by: string, limit: number, condition = '') => `
-      SELECT count(*)::int AS entries,
-             count(*) FILTER (WHERE start_after <= statement_timestamp())::int AS ready,
-             min(greatest(created_on, start_after)) FILTER (WHERE start_after <= statement_timestamp()) AS ready_at,
-             (array_agg(created_on ORDER BY greatest(created_on, start_after))
-               FILTER (WHERE start_after <= statement_timestamp()))[1] AS created_at,
-             max(${order === 'claim' ? 'created_on' : 'start_after'}) AS reached
+  const free = `e.name = q.name AND e.state < 'active'${dialect.jobColumns.has('blocked') ? ' AND NOT e.blocked' : ''}`;
+  const isReady = 'start_after <= statement_timestamp()';
+  const walk = (by: string, limit: number, condition = ''): string => `
+      SELECT count(*)::int AS entries, count(*) < ${limit} AS complete,
+             count(*) FILTER (WHERE ${isReady})::int AS ready,
+             min(greatest(created_on, start_after)) FILTER (WHERE ${isReady}) AS ready_at,
+             (array_agg(created_on ORDER BY greatest(created_on, start_after)) FILTER (WHERE ${isReady}))[1] AS created_at,
+             coalesce(min(greatest(created_on, start_after)) FILTER (WHERE ${isReady})
+                      <= max(${order === 'claim' ? 'created_on' : 'start_after'}), false) AS settled
         FROM (SELECT e.created_on, e.start_after FROM ${from} WHERE ${free}${condition} ORDER BY ${by} LIMIT ${limit}) seen`;
+  const inLevel = (by: string, limit: number, condition: string): string =>
+    walk(by, limit, ` AND e.priority = level.priority AND ${condition}`);
+  // A condition on what was walked before is checked once, before the walk: one that is not needed reads nothing.
   const byPriority = `
     UNION ALL
-    SELECT level.priority, seen.* FROM (
+    SELECT part.* FROM (
       WITH RECURSIVE next AS (
         (SELECT e.priority, 1 AS place FROM ${from}
-          WHERE ${free} AND head.entries = ${HEAD_ENTRIES} ORDER BY e.priority DESC LIMIT 1)
+          WHERE ${free} AND NOT head.complete ORDER BY e.priority DESC LIMIT 1)
         UNION ALL
         SELECT (SELECT e.priority FROM ${from} WHERE ${free} AND e.priority < next.priority ORDER BY e.priority DESC LIMIT 1),
                next.place + 1
@@ -133,25 +138,25 @@ export function waiting(
       ) SELECT priority FROM next WHERE priority IS NOT NULL
     ) level
     CROSS JOIN LATERAL (${walk('e.priority DESC, e.created_on', HEAD_ENTRIES, ' AND e.priority = level.priority')}) near
-    CROSS JOIN LATERAL (${walk(
+    CROSS JOIN LATERAL (${inLevel(
       'e.priority DESC, e.created_on',
       deep,
-      ` AND e.priority = level.priority AND near.entries = ${HEAD_ENTRIES}
-          AND (near.ready * 2 < near.entries OR near.ready_at > near.reached)`,
+      'NOT near.complete AND (NOT near.settled OR near.ready * 2 < near.entries)',
     )}) far
-    CROSS JOIN LATERAL (SELECT (CASE WHEN far.entries > 0 THEN far.entries < ${deep} ELSE near.entries < ${HEAD_ENTRIES} END) AS complete,
-                               greatest(near.entries, far.entries) AS entries, greatest(near.ready, far.ready) AS ready,
-                               CASE WHEN far.entries > 0 THEN far.ready_at ELSE near.ready_at END AS ready_at,
-                               CASE WHEN far.entries > 0 THEN far.created_at ELSE near.created_at END AS created_at,
-                               greatest(near.reached, far.reached) AS reached) seen`;
+    CROSS JOIN LATERAL (${inLevel(
+      'e.priority, e.created_on DESC',
+      HEAD_ENTRIES,
+      'far.entries > 0 AND NOT far.complete AND NOT far.settled',
+    )}) last
+    CROSS JOIN LATERAL (
+      SELECT 'level' AS part, near.* WHERE far.entries = 0
+      UNION ALL SELECT 'level', far.* WHERE far.entries > 0
+      UNION ALL SELECT 'tail', last.* WHERE last.entries > 0) part`;
   return `
-  SELECT q.name, w.priority, w.complete, w.entries, w.ready, ${ms('w.ready_at')} AS ready_at, ${ms('w.created_at')} AS created_at,
-         coalesce(w.ready_at <= w.reached, false) AS settled
+  SELECT q.name, w.part, w.entries, w.complete, w.ready, ${ms('w.ready_at')} AS ready_at, ${ms('w.created_at')} AS created_at, w.settled
     FROM unnest(${textArray(queueNames)}) AS q (name)
    CROSS JOIN LATERAL (${walk(order === 'claim' ? 'e.priority DESC, e.created_on' : 'e.start_after', HEAD_ENTRIES)}) head
-   CROSS JOIN LATERAL (
-    SELECT NULL::int AS priority, head.entries < ${HEAD_ENTRIES} AS complete, head.*${order === 'claim' ? byPriority : ''}
-   ) w`;
+   CROSS JOIN LATERAL (SELECT 'head' AS part, head.*${order === 'claim' ? byPriority : ''}) w`;
 }
 
 /**
@@ -197,7 +202,7 @@ export function running(
           `${picked} WHERE e.name = q.name AND e.state = 'active' ORDER BY e.started_on LIMIT ${RUNNING_LIMIT}`,
           `(SELECT e.started_on FROM ${from} WHERE e.name = q.name AND e.state = 'active' ORDER BY e.started_on DESC LIMIT 1)`,
         )}) r`
-      : `JOIN (${numbers(picked, 'max(started_on) FILTER (WHERE active)')}) r USING (name)`;
+      : `JOIN (${numbers(`${picked} WHERE e.name = ANY (${textArray(queueNames)})`, 'max(started_on) FILTER (WHERE active)')}) r USING (name)`;
   return `
   SELECT q.name, r.running, r.stale, ${access === 'scan' ? 'r.failed' : 'NULL::int AS failed'}, ${ms('r.oldest_on')} AS oldest_at,
          ${ms('r.newest_on')} AS newest_at, ${ms('greatest(r.seen_on, r.newest_on)')} AS seen_at
