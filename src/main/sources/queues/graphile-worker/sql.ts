@@ -1,0 +1,182 @@
+// Every statement the Graphile Worker source runs, with the index each walks. All are reads, and what one costs
+// depends on the number of tasks and priorities, never on the number of jobs.
+import { quotePgName } from '../../postgres-errors.ts';
+
+/** The columns needed, by table. */
+export const NEEDED_COLUMNS = {
+  _private_jobs: [
+    ...['id', 'job_queue_id', 'task_id', 'priority', 'run_at', 'attempts', 'max_attempts'],
+    ...['created_at', 'locked_at', 'locked_by', 'is_available'],
+  ],
+  _private_job_queues: ['id', 'is_available'],
+  _private_tasks: ['id', 'identifier'],
+} as const;
+
+/** Jobs that one walk reads at most; shared among the priorities, or the tasks, that have some. */
+export const WALK = 2_000;
+/** Priorities walked at most, the first in claim order. */
+export const PRIORITIES = 32;
+/** Without an index for them, jobs that no worker may claim are sought in a table of so many pages (16 MiB) or fewer. */
+export const SCANNED_PAGES = 2_048;
+
+const HEADS = { inAll: 20_100, most: 201, least: 20 };
+/** How many jobs a task's head has when `tasks` share them. */
+export const headLimit = (tasks: number): number =>
+  Math.max(HEADS.least, Math.min(HEADS.most, Math.floor(HEADS.inAll / Math.max(1, tasks))));
+export const walkLimit = (priorities: number): number => Math.floor(WALK / Math.max(1, priorities));
+
+/** A table as a statement names it. */
+export const table = (schema: string, name: keyof typeof NEEDED_COLUMNS | 'migrations'): string =>
+  `${quotePgName(schema)}.${quotePgName(name)}`;
+
+/**
+ * The tables and views of a schema ($1): whether a reader's row-level security hides rows (no policy that shows
+ * all applies to this account), and the columns of each. Walks: the catalogue's own indexes.
+ */
+export const relations = `
+  SELECT c.relname AS name,
+         row_security_active(c.oid) AND NOT (
+           EXISTS (SELECT FROM pg_policy p
+                    WHERE p.polrelid = c.oid AND p.polpermissive AND p.polcmd IN ('r', '*')
+                      AND pg_get_expr(p.polqual, p.polrelid) = 'true'
+                      AND EXISTS (SELECT FROM unnest(p.polroles) role
+                                   WHERE CASE role WHEN 0 THEN true ELSE pg_has_role(role, 'USAGE') END))
+           AND NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND NOT p.polpermissive)
+         ) AS hidden,
+         has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AS readable,
+         ARRAY(SELECT a.attname::text FROM pg_attribute a
+                WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns
+    FROM pg_class c
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+   WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v')`;
+
+/** Usable indexes of the jobs ($1: schema): leading columns and condition. Walks: the catalogue's own indexes. */
+export const indexes = `
+  SELECT pg_get_indexdef(i.indexrelid, 1, true) AS first,
+         CASE WHEN i.indnkeyatts > 1 THEN pg_get_indexdef(i.indexrelid, 2, true) END AS second,
+         pg_get_expr(i.indpred, i.indrelid) AS condition
+    FROM pg_index i
+    JOIN pg_class c ON c.oid = i.indrelid
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+   WHERE n.nspname = $1 AND c.relname = '_private_jobs' AND i.indisvalid`;
+
+/** The newest migration. Walks: the primary key of migrations. */
+export const schemaVersion = (schema: string): string =>
+  `SELECT max(id) AS version FROM ${table(schema, 'migrations')}`;
+
+/**
+ * What the next statement's bounds depend on: the priorities of available jobs in claim order (one more than are
+ * walked), the pages of the table, and the number of tasks. Walks: jobs_main_index, one entry a priority, skipping.
+ */
+export const extent = (schema: string): string => {
+  const jobs = table(schema, '_private_jobs');
+  return `
+  WITH RECURSIVE walk (priority, nth) AS (
+    (SELECT priority, 1 FROM ${jobs} WHERE is_available = true ORDER BY priority, run_at LIMIT 1)
+    UNION ALL
+    SELECT (SELECT j.priority
+              FROM ${jobs} j
+             WHERE j.is_available = true AND j.priority > walk.priority
+             ORDER BY j.priority, j.run_at
+             LIMIT 1),
+           nth + 1
+      FROM walk
+     WHERE priority IS NOT NULL AND nth <= ${PRIORITIES}
+  )
+  SELECT ARRAY(SELECT priority::int FROM walk WHERE priority IS NOT NULL ORDER BY priority) AS priorities,
+         pg_relation_size($1::regclass)::float8 / current_setting('block_size')::float8 AS pages,
+         (SELECT count(*) FROM ${table(schema, '_private_tasks')})::float8 AS tasks`;
+};
+
+/** How one poll reads. */
+export interface PollPlan {
+  /** Priorities to walk, ascending. */
+  priorities: readonly number[];
+  /** Jobs of each priority. */
+  walkLimit: number;
+  /** Jobs of each task's head; null without an index by task. */
+  headLimit: number | null;
+  /** Whether all jobs that nobody may claim (running and dead ones) are sought, or only those among the lowest ids. */
+  unavailable: 'all' | 'lowest-ids';
+}
+
+const JOB = 'id, task_id, job_queue_id, priority, run_at, created_at';
+const ms = (time: string) => `extract(epoch FROM ${time})::float8 * 1000`;
+
+/**
+ * Everything of one poll in one snapshot, as rows of several shapes (rows.ts). Walks: of jobs_main_index the first
+ * entries of each priority that are due, and the first that are not; with an index by task the same of each task.
+ * No order by id: jobs added together share their run time, and sorting those would read all of them. Unclaimable
+ * jobs: the index by locked_at, where running ones come first and dead ones last, or a scan of a small table, or
+ * the first entries of the primary key. Queues and tasks: their primary keys.
+ *
+ * The clock is read after the snapshot was taken, as PostgreSQL takes it before it executes anything: no row lies
+ * in its future.
+ */
+export const poll = (schema: string, plan: PollPlan): string => {
+  const jobs = table(schema, '_private_jobs');
+  const tasks = table(schema, '_private_tasks');
+  const priorities = plan.priorities.length === 0 ? [0] : plan.priorities;
+  const eachPriority = (columns: string, due: string) =>
+    priorities.map(
+      (priority) => `
+    (SELECT ${columns}
+       FROM ${jobs}
+      WHERE is_available = true AND priority = ${priority} AND run_at ${due} now()
+      ORDER BY priority, run_at
+      LIMIT ${plan.walkLimit})`,
+    );
+  const eachTask = (columns: string, due: string) => `
+    SELECT job.*
+      FROM ${tasks} task
+     CROSS JOIN LATERAL (
+       SELECT ${columns}
+         FROM ${jobs}
+        WHERE is_available = true AND task_id = task.id AND run_at ${due} now()
+        ORDER BY task_id, run_at
+        LIMIT ${plan.headLimit}) job`;
+  const due = eachPriority(`'walked' AS part, ${JOB}`, '<=');
+  if (plan.headLimit !== null) due.push(eachTask(`'head' AS part, ${JOB}`, '<='));
+  // 'infinity' is a run time for jobs that wait for somebody: later is all that is asked.
+  const later =
+    plan.headLimit === null
+      ? eachPriority('task_id, priority', '>').join(' UNION ALL')
+      : eachTask('task_id, NULL::int AS priority', '>');
+  const unavailable =
+    plan.unavailable === 'all'
+      ? `SELECT task_id, locked_at, locked_by FROM ${jobs}
+          WHERE is_available = false ORDER BY locked_at LIMIT ${WALK + 1}`
+      : `SELECT task_id, locked_at, locked_by
+           FROM (SELECT task_id, locked_at, locked_by, is_available FROM ${jobs} ORDER BY id LIMIT ${WALK}) lowest
+          WHERE is_available = false ORDER BY locked_at`;
+  return `
+  WITH due AS (${due.join(' UNION ALL')}), later AS (${later}), unavailable AS (${unavailable})
+  SELECT 'clock' AS part, ${ms('clock_timestamp()')} AS at_ms, NULL::int AS task_id, NULL AS text,
+         NULL::float8 AS id, NULL::int AS priority, NULL::float8 AS run_at_ms, NULL::float8 AS created_at_ms,
+         NULL::boolean AS blocked, NULL::float8 AS count
+  UNION ALL
+  SELECT 'task', NULL, id, identifier, NULL, NULL, NULL, NULL, NULL, NULL FROM ${tasks}
+  UNION ALL
+  SELECT due.part, NULL, due.task_id, NULL, due.id, due.priority, ${ms("greatest(due.run_at, 'epoch')")},
+         ${ms('due.created_at')}, due.job_queue_id IS NOT NULL AND queue.is_available IS NOT TRUE, NULL
+    FROM due
+    LEFT JOIN ${table(schema, '_private_job_queues')} queue ON queue.id = due.job_queue_id
+  UNION ALL
+  SELECT 'later', NULL, task_id, NULL, NULL, priority, NULL, NULL, NULL, count(*) FROM later GROUP BY task_id, priority
+  UNION ALL
+  SELECT 'unavailable', CASE WHEN locked_at IS NOT NULL THEN ${ms('least(locked_at, clock_timestamp())')} END,
+         task_id, locked_by, NULL, NULL, NULL, NULL, NULL, NULL
+    FROM unavailable`;
+};
+
+/** The index with which running and dead jobs are found in a table of any size. */
+export const unavailableIndex = (schema: string): string =>
+  `CREATE INDEX CONCURRENTLY ON ${table(schema, '_private_jobs')} (locked_at) WHERE is_available = false`;
+
+/** The index with which each task's jobs are found behind any number of others. */
+export const taskIndex = (schema: string): string =>
+  `CREATE INDEX CONCURRENTLY ON ${table(schema, '_private_jobs')} (task_id, run_at) WHERE is_available = true`;
+
+/** Graphile Worker's own, which its claims need as much. */
+export const claimIndex = (schema: string): string =>
+  `CREATE INDEX CONCURRENTLY ON ${table(schema, '_private_jobs')} (priority, run_at) INCLUDE (id, task_id, job_queue_id) WHERE is_available = true`;
