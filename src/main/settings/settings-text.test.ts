@@ -38,6 +38,16 @@ describe('parseSettings', () => {
     expect(settings.connections[0]).not.toHaveProperty('database.url');
   });
 
+  it("reads the URL of a queue's database by its type", () => {
+    const queue = (type: string) =>
+      `{ "version": 1, "connections": [{ "id": "a", "name": "A", "kind": "queue", "system": "pg-boss",
+        "database": { "type": "${type}", "url": "postgres://u@db/jobs" } }] }`;
+    expect(parseSettings(queue('postgres'), 'f').connections[0]).toMatchObject({
+      database: { type: 'postgres', host: 'db', port: 5432, user: 'u', database: 'jobs' },
+    });
+    expect(refused(queue('mysql')).message).toContain('the URL begins with postgres://');
+  });
+
   it("reads an engine's store by its type, also as a URL of that type", () => {
     const withStore = (text: string) =>
       `{ "version": 1, "connections": [{ "id": "a", "name": "A", "kind": "engine", "store": ${text} }] }`;

@@ -110,7 +110,8 @@ function expandUrls(raw: unknown): Problem[] {
     if (!isRecord(database) || typeof database['url'] !== 'string') continue;
     const path = ['connections', index, ...(store === null ? [] : ['store']), 'database', 'url'];
     const problem = (message: string) => problems.push({ path, offset: null, message });
-    const parsed = parseDatabaseUrl(database['url'], store?.['type'] === 'postgres' ? 'postgres' : 'mysql');
+    const type = (store ?? database)['type'];
+    const parsed = parseDatabaseUrl(database['url'], type === 'postgres' ? 'postgres' : 'mysql');
     if (!parsed.ok) {
       problem(parsed.error);
       continue;

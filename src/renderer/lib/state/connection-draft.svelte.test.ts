@@ -72,6 +72,29 @@ describe('ConnectionDraft', () => {
     expect(draft.urlProblem).toContain('begins with postgres://');
   });
 
+  it('keeps the usual port with the system, and one that was typed', () => {
+    const draft = new ConnectionDraft(stage().backend, null);
+    draft.setSystem({ kind: 'queue' });
+    expect(draft.fields).toMatchObject({ port: '5432', database: '' });
+    draft.setSystem({ queue: { system: 'jobs-table', databaseType: 'mysql' } });
+    expect(draft.fields.port).toBe('3306');
+    // The others run on PostgreSQL alone.
+    draft.setSystem({ queue: { system: 'pg-boss' } });
+    expect(draft.fields.port).toBe('5432');
+    draft.fields.port = '6432';
+    draft.setSystem({ kind: 'postal' });
+    expect(draft.fields).toMatchObject({ port: '6432', database: 'postal' });
+  });
+
+  it('fills in the audited table under the name that was typed', () => {
+    const draft = new ConnectionDraft(stage().backend, null);
+    draft.fillAsAudited();
+    expect(draft.fields.queue.mapping).toMatchObject({ table: 'jobs', tenant: 'user_id' });
+    draft.fields.queue.mapping.table = 'app.tasks';
+    draft.fillAsAudited();
+    expect(draft.fields.queue.mapping.table).toBe('app.tasks');
+  });
+
   it('is dirty once a field differs from what was read', async () => {
     const draft = new ConnectionDraft(stage().backend, 'prod');
     await settled();

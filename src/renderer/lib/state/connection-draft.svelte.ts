@@ -5,10 +5,12 @@ import { toWireError } from '../../../contract/errors.ts';
 import type { WireError } from '../../../contract/errors.ts';
 import type { ConnectionSettings } from '../../../contract/settings.ts';
 import type { Backend } from './backend.ts';
-import { emptyFields, fieldsOf, idOf, readFields } from './connection-form.ts';
+import { databaseTypeIn, emptyFields, fieldsOf, idOf, readFields } from './connection-form.ts';
 import { applyUrl, MASK } from './connection-url.ts';
 import type { ConnectionFields, FormResult, StoreType } from './connection-form.ts';
 import type { Problems } from './form-words.ts';
+import { auditedMapping } from './jobs-mapping-form.ts';
+import type { QueueFields } from './queue-form.ts';
 
 export class ConnectionDraft {
   fields = $state<ConnectionFields>(emptyFields());
@@ -70,12 +72,24 @@ export class ConnectionDraft {
   }
 
   /** Another kind of system, or another database under it: what was as usual there is as usual here. */
-  setSystem(change: { kind?: ConnectionFields['kind']; storeType?: StoreType }): void {
+  setSystem(change: {
+    kind?: ConnectionFields['kind'];
+    storeType?: StoreType;
+    queue?: Partial<Pick<QueueFields, 'system' | 'databaseType'>>;
+  }): void {
     const before = usualOf(this.fields);
-    Object.assign(this.fields, change);
+    const { queue, ...own } = change;
+    Object.assign(this.fields, own);
+    Object.assign(this.fields.queue, queue);
     const after = usualOf(this.fields);
     for (const name of ['port', 'database'] as const)
       if (this.fields[name] === before[name]) this.fields[name] = after[name];
+  }
+
+  /** Every column as the audited table has it; the table keeps the name that was typed. */
+  fillAsAudited(): void {
+    const { queue } = this.fields;
+    queue.mapping = auditedMapping(queue.mapping.table.trim() === '' ? 'jobs' : queue.mapping.table);
   }
 
   setUrl(text: string): void {
@@ -175,7 +189,7 @@ export class ConnectionDraft {
   }
 }
 
-const usualOf = ({ kind, storeType }: ConnectionFields): Pick<ConnectionFields, 'port' | 'database'> => ({
-  port: kind === 'engine' && storeType === 'postgres' ? '5432' : '3306',
-  database: kind === 'postal' ? 'postal' : '',
+const usualOf = (fields: ConnectionFields): Pick<ConnectionFields, 'port' | 'database'> => ({
+  port: databaseTypeIn(fields) === 'postgres' ? '5432' : '3306',
+  database: fields.kind === 'postal' ? 'postal' : '',
 });

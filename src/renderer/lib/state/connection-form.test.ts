@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { connectionSettingsSchema, databaseOf } from '../../../contract/settings.ts';
 import type { ConnectionSettings } from '../../../contract/settings.ts';
-import { emptyFields, fieldsOf, idOf, newInput, newLogHost, readFields } from './connection-form.ts';
+import { emptyFields, fieldsOf, idOf, readFields } from './connection-form.ts';
 import { applyUrl, MASK } from './connection-url.ts';
+import { newInput, newLogHost } from './log-host-form.ts';
 
 const settings: ConnectionSettings = connectionSettingsSchema.parse({
   id: 'prod',

@@ -1,40 +1,27 @@
 // A connection as the form holds it: text in fields. Pure: from settings to fields and back, and what is wrong.
+import type { DatabaseType } from '../../../contract/database-url.ts';
 import { connectionSettingsSchema, databaseOf } from '../../../contract/settings.ts';
 import type {
   ConnectionSettings,
   DatabaseSettings,
   EngineStoreSettings,
   Environment,
-  LogHostSettings,
-  LogInput,
   RuleOverride,
   Safety,
 } from '../../../contract/settings.ts';
 import { noSecret, SecretVault } from './connection-secrets.ts';
 import type { SecretFields } from './connection-secrets.ts';
+import { filled, listOf, numberOf } from './form-text.ts';
 import { wordsFor } from './form-words.ts';
 import type { Problems } from './form-words.ts';
+import { logHostFieldsOf, readLogHost } from './log-host-form.ts';
+import type { LogHostFields } from './log-host-form.ts';
+import { emptyQueue, queueDatabase, queueFieldsOf, readQueue } from './queue-form.ts';
+import type { QueueFields } from './queue-form.ts';
 
 export type TlsMode = DatabaseSettings['tls']['mode'];
 export type StoreType = EngineStoreSettings['type'];
 
-export interface InputFields {
-  key: number;
-  kind: LogInput['kind'];
-  /** A path, a container or a unit, by the kind. */
-  name: string;
-}
-export interface LogHostFields {
-  key: number;
-  host: string;
-  port: string;
-  user: string;
-  login: 'agent' | 'key' | 'password';
-  keyFile: string;
-  passphrase: SecretFields;
-  password: SecretFields;
-  inputs: InputFields[];
-}
 /** Thresholds of lag in seconds; empty means as shipped, `off` means none. */
 export interface LagFields {
   warning: string;
@@ -48,6 +35,7 @@ export interface ConnectionFields {
   /** Of an engine: where its jobs are kept, and the file where that is one. */
   storeType: StoreType;
   file: string;
+  queue: QueueFields;
   name: string;
   id: string;
   host: string;
@@ -72,25 +60,12 @@ export interface FormResult {
   problems: Problems;
 }
 
-let lastKey = 0;
-export const newInput = (): InputFields => ({ key: ++lastKey, kind: 'file', name: '' });
-export const newLogHost = (): LogHostFields => ({
-  key: ++lastKey,
-  host: '',
-  port: '22',
-  user: '',
-  login: 'agent',
-  keyFile: '',
-  passphrase: noSecret(),
-  password: noSecret(),
-  inputs: [newInput()],
-});
-
 export function emptyFields(): ConnectionFields {
   return {
     kind: 'postal',
     storeType: 'postgres',
     file: '',
+    queue: emptyQueue(),
     name: '',
     id: '',
     host: '',
@@ -116,6 +91,7 @@ export function fieldsOf(settings: ConnectionSettings): ConnectionFields {
     ...emptyFields(),
     kind: settings.kind,
     ...(store !== null && { storeType: store.type, file: store.type === 'sqlite' ? store.file : '' }),
+    ...(settings.kind === 'queue' && { queue: queueFieldsOf(settings) }),
     ...databaseFields(databaseOf(settings)),
     name: settings.name,
     id: settings.id,
@@ -124,7 +100,7 @@ export function fieldsOf(settings: ConnectionSettings): ConnectionFields {
     pollSeconds: String(settings.pollSeconds),
     windowSeconds: String(settings.windowSeconds),
     canaryTenants: settings.canaryTenants.join(', '),
-    logHosts: settings.logHosts.map(hostFields),
+    logHosts: settings.logHosts.map(logHostFieldsOf),
     lag: {
       warning: limitText(alerts.lag?.warning),
       critical: limitText(alerts.lag?.critical),
@@ -132,6 +108,12 @@ export function fieldsOf(settings: ConnectionSettings): ConnectionFields {
       keepFiringForSeconds: limitText(alerts.lag?.keepFiringForSeconds),
     },
   };
+}
+
+/** The system of the database that the fields name. */
+export function databaseTypeIn({ kind, storeType, queue }: ConnectionFields): DatabaseType {
+  if (kind === 'queue') return queueDatabase(queue);
+  return kind === 'engine' && storeType === 'postgres' ? 'postgres' : 'mysql';
 }
 
 function databaseFields(database: DatabaseSettings | null): Partial<ConnectionFields> {
@@ -149,24 +131,6 @@ function databaseFields(database: DatabaseSettings | null): Partial<ConnectionFi
       certFile: tls.certFile ?? '',
       keyFile: tls.keyFile ?? '',
     },
-  };
-}
-
-function hostFields({ host, port, user, auth, inputs }: LogHostSettings): LogHostFields {
-  return {
-    ...newLogHost(),
-    host,
-    port: String(port),
-    user,
-    login: auth.kind,
-    keyFile: auth.kind === 'key' ? auth.file : '',
-    passphrase: { kept: auth.kind === 'key' ? (auth.passphrase ?? null) : null, value: '' },
-    password: { kept: auth.kind === 'password' ? auth.password : null, value: '' },
-    inputs: inputs.map((input) => ({
-      key: ++lastKey,
-      kind: input.kind,
-      name: input.kind === 'file' ? input.path : input.kind === 'docker' ? input.container : input.unit,
-    })),
   };
 }
 
@@ -198,7 +162,7 @@ export function readFields(
   ]);
   const isFile = fields.kind === 'engine' && fields.storeType === 'sqlite';
   const password = isFile ? null : vault.keep(fields.password, 'database.password');
-  const { tls, storeType } = fields;
+  const { tls } = fields;
   const database = {
     host: fields.host.trim(),
     port: numberOf(fields.port),
@@ -212,30 +176,19 @@ export function readFields(
         : filled({ caFile: tls.caFile, certFile: tls.certFile, keyFile: tls.keyFile })),
     },
   };
-  const system =
-    fields.kind === 'postal'
-      ? { kind: 'postal', database }
-      : {
-          kind: 'engine',
-          store:
-            storeType === 'sqlite'
-              ? { type: 'sqlite', file: fields.file.trim() }
-              : { type: storeType, database },
-        };
+  // Which of the two a queue has depends on its system.
+  const { schema: _schema, mapping: _mapping, ...kept } = { schema: null, mapping: null, ...base };
   const draft = {
-    ...base,
+    ...kept,
     id,
     name: fields.name.trim(),
-    ...system,
+    ...systemOf(fields, database, base),
     environment: fields.environment,
     safety: fields.safety,
     pollSeconds: numberOf(fields.pollSeconds),
     windowSeconds: numberOf(fields.windowSeconds),
-    canaryTenants: fields.canaryTenants
-      .split(/[,\n]/)
-      .map((tenant) => tenant.trim())
-      .filter((tenant) => tenant !== ''),
-    logHosts: fields.logHosts.map((host) => logHostOf(host, vault)),
+    canaryTenants: listOf(fields.canaryTenants),
+    logHosts: fields.logHosts.map((host) => readLogHost(host, vault)),
     alerts: alertsOf(fields.lag, base?.alerts ?? {}),
   };
   const parsed = connectionSettingsSchema.safeParse(draft);
@@ -246,36 +199,22 @@ export function readFields(
   return { connection, secrets: vault.secrets, problems };
 }
 
-function logHostOf(fields: LogHostFields, vault: SecretVault): unknown {
-  const auth = (): unknown => {
-    switch (fields.login) {
-      case 'agent':
-        return { kind: 'agent' };
-      case 'key': {
-        const passphrase = vault.keep(fields.passphrase, `log.${fields.host.trim()}.passphrase`);
-        return { kind: 'key', file: fields.keyFile.trim(), ...(passphrase !== null && { passphrase }) };
-      }
-      case 'password':
-        return {
-          kind: 'password',
-          password: vault.keep(fields.password, `log.${fields.host.trim()}.password`) ?? undefined,
-        };
-    }
-  };
-  return {
-    host: fields.host.trim(),
-    port: numberOf(fields.port),
-    user: fields.user.trim(),
-    auth: auth(),
-    inputs: fields.inputs.map(({ kind, name: text }) => {
-      const name = text.trim();
-      return kind === 'file'
-        ? { kind, path: name }
-        : kind === 'docker'
-          ? { kind, container: name }
-          : { kind, unit: name };
-    }),
-  };
+/** What is the kind's own. */
+function systemOf(fields: ConnectionFields, database: object, base: ConnectionSettings | null): object {
+  switch (fields.kind) {
+    case 'postal':
+      return { kind: 'postal', database };
+    case 'engine':
+      return {
+        kind: 'engine',
+        store:
+          fields.storeType === 'sqlite'
+            ? { type: 'sqlite', file: fields.file.trim() }
+            : { type: fields.storeType, database },
+      };
+    case 'queue':
+      return readQueue(fields.queue, database, base?.kind === 'queue' ? base : null);
+  }
 }
 
 /** Changes to the lag rule alone; an empty change leaves no trace. */
@@ -291,15 +230,5 @@ function alertsOf(lag: LagFields, before: ConnectionSettings['alerts']): unknown
   return Object.keys(change).length === 0 ? others : { ...others, lag: change };
 }
 
-/** NaN for what is no number, for the schema to refuse. */
-const numberOf = (text: string): number => (text.trim() === '' ? NaN : Number(text.trim().replace(',', '.')));
-
 const limitText = (value: RuleOverride['warning']): string =>
   value === undefined ? '' : value === null ? 'off' : String(value);
-
-const filled = (texts: Record<string, string>): Record<string, string> =>
-  Object.fromEntries(
-    Object.entries(texts)
-      .map(([name, text]) => [name, text.trim()] as const)
-      .filter(([, text]) => text !== ''),
-  );

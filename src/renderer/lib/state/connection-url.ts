@@ -1,5 +1,6 @@
 // A URL pasted into a connection's form.
 import { databaseTypeOf, parseDatabaseUrl } from '../../../contract/database-url.ts';
+import { databaseTypeIn } from './connection-form.ts';
 import type { ConnectionFields } from './connection-form.ts';
 
 /** Stands for a password in a URL once it has been moved to its own field. */
@@ -16,10 +17,9 @@ export function applyUrl(fields: ConnectionFields, text: string): string | null 
     const type = databaseTypeOf(text);
     if (type !== null) fields.storeType = type;
   }
-  const parsed = parseDatabaseUrl(
-    text,
-    fields.kind === 'engine' && fields.storeType === 'postgres' ? 'postgres' : 'mysql',
-  );
+  if (fields.kind === 'queue' && fields.queue.system === 'jobs-table')
+    fields.queue.databaseType = databaseTypeOf(text) ?? fields.queue.databaseType;
+  const parsed = parseDatabaseUrl(text, databaseTypeIn(fields));
   if (!parsed.ok) return parsed.error;
   const { host, port, user, database, password, tls } = parsed.url;
   fields.host = host;

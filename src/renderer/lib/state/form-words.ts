@@ -8,7 +8,9 @@ export type Problems = Readonly<Record<string, string>>;
 export function wordsFor(issue: z.core.$ZodIssue): string {
   if (issue.code === 'too_small') {
     if (issue.origin === 'string') return 'Needed';
-    return issue.origin === 'array' ? 'At least one is needed' : `At least ${issue.minimum}`;
+    return issue.origin === 'array'
+      ? 'At least one is needed'
+      : `${issue.inclusive === false ? 'More than' : 'At least'} ${issue.minimum}`;
   }
   if (issue.code === 'too_big')
     return `At most ${issue.maximum}${issue.origin === 'string' ? ' characters' : ''}`;

@@ -5,6 +5,7 @@ import { jobKindSchema } from '../../../contract/job-kinds.ts';
 import type { HandlerSettings, JobKind } from '../../../contract/job-kinds.ts';
 import type { SecretRef } from '../../../contract/secret-ref.ts';
 import { commandLines, commandOf } from './command-lines.ts';
+import { listOf, numberOf } from './form-text.ts';
 
 /** A variable or a header: its value stands here, or where it is found does. */
 export interface PairFields {
@@ -273,15 +274,5 @@ const numbers = (texts: Record<string, string>): Record<string, number> =>
       .filter(([, text]) => text.trim() !== '')
       .map(([name, text]) => [name, numberOf(text)]),
   );
-
-/** NaN for what is no number, for the schema to refuse. */
-export const numberOf = (text: string): number =>
-  text.trim() === '' ? NaN : Number(text.trim().replace(',', '.'));
-
-const listOf = (text: string): string[] =>
-  text
-    .split(/[,\n]/)
-    .map((item) => item.trim())
-    .filter((item) => item !== '');
 
 const textOf = (value: number | undefined): string => (value === undefined ? '' : String(value));

@@ -1,7 +1,8 @@
 // The jobs of this computer as the form holds them: text in fields. Pure: from settings to fields and back, and what is wrong.
 import { engineSettingsSchema } from '../../../contract/job-kinds.ts';
 import type { EngineSettings } from '../../../contract/job-kinds.ts';
-import { kindFieldsOf, kindOf, numberOf } from './kind-form.ts';
+import { numberOf } from './form-text.ts';
+import { kindFieldsOf, kindOf } from './kind-form.ts';
 import type { KindFields } from './kind-form.ts';
 import { wordsFor } from './form-words.ts';
 import type { Problems } from './form-words.ts';
