@@ -136,14 +136,19 @@ export const jobsMappingSchema = z.strictObject({
   kind: z.string().min(1).optional(),
   state: z.string().min(1),
   /** Values of the state column by what they mean. */
-  states: z.strictObject({
-    ready: z.array(z.string()).min(1),
-    running: z.array(z.string()).default([]),
-    delayed: z.array(z.string()).default([]),
-    held: z.array(z.string()).default([]),
-    dead: z.array(z.string()).default([]),
-    done: z.array(z.string()).default([]),
-  }),
+  states: z
+    .strictObject({
+      ready: z.array(z.string()).min(1),
+      running: z.array(z.string()).default([]),
+      delayed: z.array(z.string()).default([]),
+      held: z.array(z.string()).default([]),
+      dead: z.array(z.string()).default([]),
+      done: z.array(z.string()).default([]),
+    })
+    .refine((states) => {
+      const values = Object.values(states).flat();
+      return new Set(values).size === values.length;
+    }, 'a value stands under two meanings'),
   createdAt: z.string().min(1),
   /** When it may start; creation when left out. */
   readyAt: z.string().min(1).optional(),
@@ -179,6 +184,10 @@ export const queueConnectionSchema = z
   .refine(({ system, mapping }) => (system === 'jobs-table') === (mapping !== undefined), {
     path: ['mapping'],
     message: 'a jobs-table needs a mapping, and no other system takes one',
+  })
+  .refine(({ system, schema }) => system !== 'jobs-table' || schema === undefined, {
+    path: ['schema'],
+    message: 'a jobs table names its schema in the mapping: "app.jobs"',
   })
   .refine(({ system, database }) => database.type === 'postgres' || system === 'jobs-table', {
     path: ['database', 'type'],
