@@ -7,6 +7,7 @@ import type { PostgresSession } from '../../postgres-session.ts';
 import type { QueueRead, QueueReader } from '../queue-reader.ts';
 import { queueSample } from './queue-sample.ts';
 import {
+  anyRow,
   clockRow,
   columnRow,
   nameRow,
@@ -56,6 +57,7 @@ export async function inspectPgBoss(
     jobColumns: columnsOf('job'),
     queueColumns,
   };
+  await session.rows(anyRow, sql.withoutCompiler, signal);
   const hidden = await session.rows(tableRow, sql.hiddenTables, signal, [schema]);
   const queues = await session.rows(queueRow, sql.queues(dialect), signal, [schema]);
   return {
@@ -64,7 +66,7 @@ export async function inspectPgBoss(
     warnings: [
       ...versionWarnings(version),
       ...hiddenWarnings(hidden.map(({ table_name }) => table_name)),
-      ...indexWarnings(schema, queues),
+      ...tableWarnings(schema, queues),
     ],
     claimOrder: 'within each queue the highest priority first, then the oldest creation',
     tenants: (on, until) => readTenants(on, schema, until),
@@ -107,7 +109,7 @@ function hiddenWarnings(tables: readonly string[]): string[] {
   ];
 }
 
-function indexWarnings(schema: string, queues: readonly QueueRow[]): string[] {
+function tableWarnings(schema: string, queues: readonly QueueRow[]): string[] {
   const tablesWith = (pick: (queue: QueueRow) => boolean) => [
     ...new Set(queues.filter(pick).map(({ jobs_table }) => jobs_table)),
   ];
@@ -127,6 +129,11 @@ function indexWarnings(schema: string, queues: readonly QueueRow[]): string[] {
       tablesWith(({ waiting }) => waiting === 'none'),
       'No index leads to the waiting jobs of a large table, and how long they wait is not known. pg-boss brings such an index; one can be made by',
       (table) => `CREATE INDEX CONCURRENTLY ON ${table} (name, start_after) WHERE state < 'active'`,
+    ),
+    ...warning(
+      tablesWith(({ unanalysed }) => unanalysed),
+      'A large table was never analysed, so that the planner may read far more of it than is needed. Autovacuum does it, or',
+      (table) => `ANALYZE ${table}`,
     ),
   ];
 }

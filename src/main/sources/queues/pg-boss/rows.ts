@@ -5,6 +5,7 @@ const count = z.int().nonnegative();
 /** Epoch ms of the database's clock. */
 const time = z.number();
 
+export const anyRow = z.unknown();
 export const columnRow = z.object({ table_name: z.string(), column_name: z.string() });
 export const versionRow = z.object({ version: z.int().nullable() });
 export const tableRow = z.object({ table_name: z.string() });
@@ -21,6 +22,8 @@ export const queueRow = z.object({
   failed_count: count.nullable(),
   waiting: z.enum(['claim', 'due', 'none']),
   running: z.enum(['index', 'scan', 'none']),
+  /** A large table that was never analysed: the planner takes it for a small one. */
+  unanalysed: z.boolean(),
 });
 export type QueueRow = z.infer<typeof queueRow>;
 

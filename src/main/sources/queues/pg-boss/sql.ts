@@ -19,11 +19,6 @@ export const RUNNING_LIMIT = 201;
 /** A table of jobs up to this size is scanned whole: a few milliseconds. */
 const SMALL_TABLE_BYTES = 4 * 1024 * 1024;
 
-/** How the waiting jobs of a table can be walked: in claim order (schema 37 and later), by due time (before), or not at all. */
-export type WaitingOrder = 'claim' | 'due' | 'none';
-/** How its running jobs can be: by an index made for it, by a scan of a small table, or not at all. */
-export type RunningAccess = 'index' | 'scan' | 'none';
-
 /** What the schema's version has; the statements leave out what it has not. */
 export interface Dialect {
   schema: string;
@@ -32,6 +27,9 @@ export interface Dialect {
   jobColumns: ReadonlySet<string>;
   queueColumns: ReadonlySet<string>;
 }
+
+/** Compiling a statement of so many small parts takes ten times as long as running it. For this session alone. */
+export const withoutCompiler = 'SET jit = off';
 
 /** Tables and columns of the schema. Walks: the catalogue, by schema and name. */
 export const columns = `
@@ -58,7 +56,8 @@ export const names = (schema: string): string => `
 
 /**
  * Queues with the table each keeps its jobs in (read through its parent where a grant does not reach it), what that table allows to be read, and what pg-boss itself counted last.
- * Walks: queue; the catalogue, by the names of the tables.
+ * Waiting jobs can be walked in claim order (since schema version 40), by due time (before; a small table is sorted), or not;
+ * running ones by an index made for it, by a scan of a small table, or not. Walks: queue; the catalogue, by the tables' names.
  */
 export const queues = ({ schema, tableColumn, queueColumns }: Dialect): string => {
   const cached = (column: string) =>
@@ -73,7 +72,7 @@ export const queues = ({ schema, tableColumn, queueColumns }: Dialect): string =
   ), t AS (
     SELECT c.relname::text AS jobs_table,
            CASE WHEN pg_catalog.has_table_privilege(c.oid, 'SELECT') THEN c.relname::text ELSE 'job' END AS read_table,
-           pg_catalog.pg_relation_size(c.oid) <= ${SMALL_TABLE_BYTES} AS small,
+           pg_catalog.pg_relation_size(c.oid) <= ${SMALL_TABLE_BYTES} AS small, c.reltuples < 0 AS unknown_size,
            bool_or(x.keys[1:4] = ARRAY['name', 'priority', 'created_on', 'start_after'] AND x.condition LIKE '%state < ''active''%') AS claim,
            bool_or(x.keys[1:2] = ARRAY['name', 'start_after'] AND x.condition LIKE '%state < ''active''%') AS due,
            bool_or(x.keys[1:2] = ARRAY['name', 'started_on'] AND x.condition ~ '^\\(state = ''active''[^()]*\\)$') AS running
@@ -89,12 +88,13 @@ export const queues = ({ schema, tableColumn, queueColumns }: Dialect): string =
                FROM pg_catalog.pg_index i
               WHERE i.indrelid = c.oid AND i.indisvalid) x ON true
      WHERE n.nspname = $1
-     GROUP BY c.oid, c.relname
+     GROUP BY c.oid, c.relname, c.reltuples
   )
   SELECT q.name, q.jobs_table, t.read_table, ${cached('ready_count')} AS ready_count, ${cached('active_count')} AS active_count,
          ${cached('failed_count')} AS failed_count,
          CASE WHEN t.claim THEN 'claim' WHEN t.due OR t.small THEN 'due' ELSE 'none' END AS waiting,
-         CASE WHEN t.running THEN 'index' WHEN t.small THEN 'scan' ELSE 'none' END AS running
+         CASE WHEN t.running THEN 'index' WHEN t.small THEN 'scan' ELSE 'none' END AS running,
+         t.unknown_size AND NOT t.small AS unanalysed
     FROM q JOIN t USING (jobs_table)
    ORDER BY q.name`;
 };
