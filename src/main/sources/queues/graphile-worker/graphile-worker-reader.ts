@@ -10,6 +10,7 @@ import {
   indexRow,
   pollRow,
   relationRow,
+  taskRow,
   versionRow,
   type IndexRow,
   type RelationRow,
@@ -96,8 +97,8 @@ class GraphileWorkerReader implements QueueReader<PostgresSession> {
   }
 
   async tenants(session: PostgresSession, signal: AbortSignal): Promise<TenantInfo[]> {
-    const { rows } = await this.#poll(session, signal);
-    return rows.flatMap((row) => (row.part === 'task' ? [{ id: row.text, name: row.text, detail: '' }] : []));
+    const tasks = await session.rows(taskRow, sql.tasks(this.#schema), signal);
+    return tasks.map(({ identifier }) => ({ id: identifier, name: identifier, detail: '' }));
   }
 
   async sample(session: PostgresSession, signal: AbortSignal): Promise<QueueRead> {
@@ -161,10 +162,10 @@ function hiddenRows(relations: readonly RelationRow[], schema: string): string[]
   const hidden = relations.filter(({ name, hidden }) => hidden && name in sql.NEEDED_COLUMNS);
   if (hidden.length === 0) return [];
   const names = hidden.map(({ name }) => name).join(', ');
-  const policies = hidden.map(({ name }) => {
-    // The reader knows the table; a person who runs this knows the account.
-    return `CREATE POLICY headway_reads ON ${quotePgName(schema)}.${quotePgName(name)} FOR SELECT TO … USING (true)`;
-  });
+  const policies = hidden.map(
+    ({ name }) =>
+      `CREATE POLICY headway_reads ON ${quotePgName(schema)}.${quotePgName(name)} FOR SELECT TO … USING (true)`,
+  );
   return [
     `Row-level security hides rows of ${names} from this account, so that counts are too low, or zero. An administrator runs ALTER ROLE … BYPASSRLS, or ${policies.join('; ')}.`,
   ];

@@ -18,6 +18,8 @@ export type IndexRow = z.infer<typeof indexRow>;
 
 export const versionRow = z.object({ version: z.number().nullable() });
 
+export const taskRow = z.object({ identifier: z.string() });
+
 export const extentRow = z.object({ priorities: z.array(z.number()), pages: z.number(), tasks: z.number() });
 
 const job = {

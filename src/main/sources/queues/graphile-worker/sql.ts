@@ -64,6 +64,10 @@ export const indexes = `
 export const schemaVersion = (schema: string): string =>
   `SELECT max(id) AS version FROM ${table(schema, 'migrations')}`;
 
+/** Walks: all of _private_tasks, one row for each kind of job. */
+export const tasks = (schema: string): string =>
+  `SELECT identifier FROM ${table(schema, '_private_tasks')} ORDER BY id`;
+
 /**
  * What the next statement's bounds depend on: the priorities of available jobs in claim order (one more than are
  * walked), the pages of the table, and the number of tasks. Walks: jobs_main_index, one entry a priority, skipping.
