@@ -124,7 +124,7 @@ const range = (column: string, value: string, when: When): string =>
  * entries of each priority that are due, and the first that are not; with an index by task the same of each task.
  * No order by id: jobs added together share their run time, and sorting those would read all of them. Unclaimable
  * jobs: the index by locked_at, where running ones come first and dead ones last, or a scan of a small table, or
- * the first entries of the primary key. Queues and tasks: their primary keys.
+ * the first entries of the primary key. Tasks: all, being few. Queues: their primary key, or all of them where that is less.
  *
  * The clock is read after the snapshot was taken, as PostgreSQL takes it before it executes anything: no row lies
  * in its future.
