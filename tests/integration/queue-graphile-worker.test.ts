@@ -430,9 +430,9 @@ describe('more jobs than one walk sees', () => {
     });
   });
 
-  test('a poll of 300,000 jobs reads no more than one of 20,000', async () => {
-    const cost = async () => {
-      await root.query(`VACUUM ANALYZE ${SCHEMA}._private_jobs`);
+  test('a poll of 300,000 jobs reads a bounded few of them, with statistics or without', async () => {
+    /** A source's first poll, which inspects, and a second. */
+    const polled = async () => {
       await root.query('SELECT pg_stat_force_next_flush()');
       const before = await blocksRead();
       let sample: SourceSample;
@@ -442,30 +442,31 @@ describe('more jobs than one walk sees', () => {
         sample = await source.snapshot(never);
         ({ warnings } = await source.probe(never));
       }
-      const blocks = (await blocksRead()) - before;
+      // A poll meets 2,000 due jobs, each in a block of its own; one that sorts reads all 6,700 for every priority.
+      expect((await blocksRead()) - before).toBeLessThan(7_000);
       await expectHolds(sample);
-      return { sample, blocks, warnings };
+      return { sample, warnings };
     };
-    await bulk('flood', 20_000, { payload: "to_json(repeat('x', 100))", priority: 'n % 3' });
+    const at = "now() - interval '1 s' * (n * 7919 % 100000)";
+    const payload = "to_json(repeat('x', 100))";
+    await bulk('flood', 255_000, { payload, run_at: at, created_at: at, priority: 'n % 3' });
     await bulk('worked', 20, { locked_at: 'now()', locked_by: "'p'" });
-    const few = await cost();
-    await bulk('flood', 240_000, { payload: "to_json(repeat('x', 100))", priority: 'n % 3' });
     await bulk('later', 40_000, { run_at: "now() + interval '1 h' + interval '1 s' * n" });
     await bulk('spent', 5_000, { attempts: '25' });
-    const many = await cost();
-    expect(many.blocks).toBeLessThan(few.blocks * 3);
-    expect(tenantOf(many.sample, 'worked')).toMatchObject({ running: { kind: 'at-least' }, dead: null });
-    expect(many.sample.workers.busy).toBeNull();
-    expect(many.warnings).toEqual([
+    await polled();
+    await root.query(`ANALYZE ${SCHEMA}._private_jobs`);
+    const { sample, warnings } = await polled();
+    expect(tenantOf(sample, 'worked')).toMatchObject({ running: { kind: 'at-least' }, dead: null });
+    expect(sample.workers.busy).toBeNull();
+    expect(warnings).toEqual([
       expect.stringContaining('(task_id, run_at)'),
       expect.stringContaining('(locked_at) WHERE is_available = false'),
     ]);
-    await follow(many.warnings[0], 'headway_by_task');
-    await follow(many.warnings[1], 'headway_unavailable');
-    const indexed = await cost();
-    expect(indexed.blocks).toBeLessThan(few.blocks * 4);
+    await follow(warnings[0], 'headway_by_task');
+    await follow(warnings[1], 'headway_unavailable');
+    const indexed = await polled();
     expect(indexed.warnings).toEqual([]);
-    expect(tenantOf(indexed.sample, 'worked')).toMatchObject({ running: { value: 20, kind: 'exact' } });
+    expect(tenantOf(indexed.sample, 'worked').running).toEqual({ value: 20, kind: 'exact' });
     expect(tenantOf(indexed.sample, 'spent').dead).toMatchObject({ kind: 'at-least' });
   });
 });
@@ -558,6 +559,15 @@ describe('what is not as it should be', () => {
     });
     await polled;
     await root.query('ROLLBACK');
-    expect((await source.snapshot(never)).tenants).toEqual([]);
+    // The server says goodbye a moment before it hangs up.
+    await until(() =>
+      source.snapshot(never).then(
+        ({ tenants }) => tenants.length === 0,
+        (error: unknown) => {
+          expect(error).toMatchObject({ code: 'unreachable' });
+          return false;
+        },
+      ),
+    );
   });
 });

@@ -4,9 +4,9 @@ import { atLeast, exact } from '../../../../core/count.ts';
 import type { TenantSample } from '../../../../core/sample.ts';
 import type { PollRowOf } from './rows.ts';
 
-export type DueJob = Omit<PollRowOf<'walked'>, 'part'>;
+type DueJob = Omit<PollRowOf<'walked'>, 'part'>;
 
-export interface DueRead {
+interface DueRead {
   /** The first due jobs of each walked priority. */
   walked: readonly DueJob[];
   walkLimit: number;

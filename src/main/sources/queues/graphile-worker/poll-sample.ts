@@ -7,9 +7,9 @@ import type { PollRow, PollRowOf } from './rows.ts';
 import { WALK, type PollPlan } from './sql.ts';
 
 /** Graphile Worker gives up on a lock after so long, and frees its job. */
-export const STALE_AFTER_MS = 4 * 3_600_000;
+const STALE_AFTER_MS = 4 * 3_600_000;
 
-export interface PollSample {
+interface PollSample {
   read: QueueRead;
   /** Whether every due job was seen. */
   sawAllDue: boolean;

@@ -107,12 +107,24 @@ export interface PollPlan {
 const JOB = 'id, task_id, job_queue_id, priority, run_at, created_at';
 const ms = (time: string) => `extract(epoch FROM ${time})::float8 * 1000`;
 
+type When = 'due' | 'later';
+
+/**
+ * The jobs of one priority or task, as a range of its index. Compared as rows, not column by column: of a column
+ * without statistics PostgreSQL takes one value for rare, and would rather sort all of its jobs than walk some of
+ * them (57,000 blocks instead of 2,000 at 300,000 jobs). A job that waits for ever runs at 'infinity'.
+ */
+const range = (column: string, value: string, when: When): string =>
+  when === 'due'
+    ? `(${column}, run_at) >= (${value}, timestamptz '-infinity') AND (${column}, run_at) <= (${value}, now())`
+    : `(${column}, run_at) > (${value}, now()) AND (${column}, run_at) <= (${value}, timestamptz 'infinity')`;
+
 /**
  * Everything of one poll in one snapshot, as rows of several shapes (rows.ts). Walks: of jobs_main_index the first
  * entries of each priority that are due, and the first that are not; with an index by task the same of each task.
  * No order by id: jobs added together share their run time, and sorting those would read all of them. Unclaimable
  * jobs: the index by locked_at, where running ones come first and dead ones last, or a scan of a small table, or
- * the first entries of the primary key. Queues and tasks: their primary keys.
+ * the first entries of the primary key. Tasks: all, being few. Queues: their primary key, or all of them where that is less.
  *
  * The clock is read after the snapshot was taken, as PostgreSQL takes it before it executes anything: no row lies
  * in its future.
@@ -121,31 +133,30 @@ export const poll = (schema: string, plan: PollPlan): string => {
   const jobs = table(schema, '_private_jobs');
   const tasks = table(schema, '_private_tasks');
   const priorities = plan.priorities.length === 0 ? [0] : plan.priorities;
-  const eachPriority = (columns: string, due: string) =>
+  const eachPriority = (columns: string, when: When) =>
     priorities.map(
       (priority) => `
     (SELECT ${columns}
        FROM ${jobs}
-      WHERE is_available = true AND priority = ${priority} AND run_at ${due} now()
+      WHERE is_available = true AND ${range('priority', `'${priority}'::smallint`, when)}
       ORDER BY priority, run_at
       LIMIT ${plan.walkLimit})`,
     );
-  const eachTask = (columns: string, due: string) => `
+  const eachTask = (columns: string, when: When) => `
     SELECT job.*
       FROM ${tasks} task
      CROSS JOIN LATERAL (
        SELECT ${columns}
          FROM ${jobs}
-        WHERE is_available = true AND task_id = task.id AND run_at ${due} now()
+        WHERE is_available = true AND ${range('task_id', 'task.id', when)}
         ORDER BY task_id, run_at
         LIMIT ${plan.headLimit}) job`;
-  const due = eachPriority(`'walked' AS part, ${JOB}`, '<=');
-  if (plan.headLimit !== null) due.push(eachTask(`'head' AS part, ${JOB}`, '<='));
-  // 'infinity' is a run time for jobs that wait for somebody: later is all that is asked.
+  const due = eachPriority(`'walked' AS part, ${JOB}`, 'due');
+  if (plan.headLimit !== null) due.push(eachTask(`'head' AS part, ${JOB}`, 'due'));
   const later =
     plan.headLimit === null
-      ? eachPriority('task_id, priority', '>').join(' UNION ALL')
-      : eachTask('task_id, NULL::int AS priority', '>');
+      ? eachPriority('task_id, priority', 'later').join(' UNION ALL')
+      : eachTask('task_id, NULL::int AS priority', 'later');
   const unavailable =
     plan.unavailable === 'all'
       ? `SELECT task_id, locked_at, locked_by FROM ${jobs}
