@@ -8,6 +8,7 @@ import { MysqlSession } from '../../src/main/sources/mysql-session.ts';
 import { PostgresSession } from '../../src/main/sources/postgres-session.ts';
 import { inspectMysqlJobs } from '../../src/main/sources/queues/jobs-table/mysql-jobs-reader.ts';
 import { inspectPostgresJobs } from '../../src/main/sources/queues/jobs-table/postgres-jobs-reader.ts';
+import { heads } from '../../src/main/sources/queues/jobs-table/postgres-sql.ts';
 import { QueueSource } from '../../src/main/sources/queues/queue-source.ts';
 import type { Source } from '../../src/main/sources/source.ts';
 import { startMariaDb, type MariaDb } from '../harness/mariadb.ts';
@@ -254,7 +255,7 @@ describe.each(databases)('$name', (db) => {
           else expect(count.value, where).toBeLessThanOrEqual(real?.[state] ?? NaN);
         }
         const oldest = tenant.oldestReady;
-        if (oldest?.bound === 'exact') expect(oldest).toMatchObject(real?.oldestReady ?? {});
+        if (oldest?.bound === 'exact') expect(oldest.readyAtMs).toBe(real?.oldestReady?.readyAtMs);
         else if (oldest) expect(oldest.readyAtMs).toBeGreaterThanOrEqual(real?.oldestReady?.readyAtMs ?? NaN);
       }
       const bounded = (value: number) =>
@@ -354,6 +355,7 @@ describe.each(databases)('$name', (db) => {
       code: 'schema-mismatch',
       message: expect.stringContaining('a time is needed') as string,
     });
+    await db.run('DROP VIEW jobs_view');
     await db.run('ALTER TABLE jobs DROP COLUMN beat_at');
     expect(await refusal()).toMatchObject({
       code: 'schema-mismatch',
@@ -384,6 +386,54 @@ describe.each(databases)('$name', (db) => {
 });
 
 describe('cost', () => {
+  test.each(['(state, tenant, run_at)', '(tenant, state, run_at)', '(state, tenant)', '(tenant, state)'])(
+    'a poll of PostgreSQL reads no more when a tenant has 300,000 jobs, whatever the statistics say: %s',
+    async (which) => {
+      const index = indexes[which] ?? [];
+      await databases[0]?.create(index);
+      // Tempting for a plan that hopes to meet its rows soon.
+      await pg.query(
+        `CREATE INDEX ON jobs (run_at); CREATE INDEX ON jobs (state); CREATE INDEX ON jobs (${pgName(TENANT)})`,
+      );
+      const rare = Array.from({ length: 40 }, (_, n) => ({ tenant: `t${n}`, state: 'queued', runInS: -n }));
+      await databases[0]?.add(Array.from({ length: 250 }, () => rare).flat());
+      await pg.query(
+        `INSERT INTO jobs (${pgName(TENANT)}, state, created_at, run_at)
+         SELECT 't7', CASE n % 3 WHEN 0 THEN 'done' ELSE 'queued' END, now(), now() + (n % 2000 - 1000) * interval '1 s'
+           FROM generate_series(1, 300000) n`,
+      );
+      const many = await buffers(index);
+      await pg.query('ANALYZE jobs');
+      const known = await buffers(index);
+      await pg.query('VACUUM ANALYZE jobs');
+      const tidied = await buffers(index);
+      if (process.env['SHOW_COST']) console.log(which, many, known, tidied);
+      // 40 tenants, each with 201 rows somewhere in the table, and 201 more of t7 that are to come.
+      for (const each of [many, known, tidied]) expect(each.read).toBeLessThan(41 * 201 * 1.5);
+    },
+  );
+
+  /** Pages that the poll's statement touches, by the executor's own count. */
+  async function buffers(index: readonly string[]): Promise<{ read: number; ms: number }> {
+    const table = {
+      name: 'jobs',
+      mapping: fullMapping,
+      readyAt: { column: 'run_at', type: 'timestamp with time zone', nullable: true },
+    };
+    const leads = index[0] === 'state' ? 'state' : 'tenant';
+    const serving = { name: 'any', leads, byReadyAt: index.length === 3 } as const;
+    await pg.query('SET jit = off');
+    const { rows } = await pg.query<{ 'QUERY PLAN': Record<string, unknown>[] }>(
+      `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${heads({ ...table, index: serving }, serving)}`,
+    );
+    const [explained] = rows[0]?.['QUERY PLAN'] ?? [];
+    const plan = explained?.['Plan'] as Record<string, number>; // EXPLAIN's documented form
+    return {
+      read: (plan['Shared Hit Blocks'] ?? NaN) + (plan['Shared Read Blocks'] ?? NaN),
+      ms: Number(explained?.['Execution Time']),
+    };
+  }
+
   test('a poll of MariaDB reads no more when a tenant has 300,000 jobs, whatever the statistics say', async () => {
     const maria = databases[1];
     for (const index of [indexes['(state, tenant, run_at)'], indexes['(tenant, state)']]) {
