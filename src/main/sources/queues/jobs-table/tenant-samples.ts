@@ -12,11 +12,11 @@ export const countedRow = z.object({
   tenant: z.string(),
   look: z.enum(looks),
   seen: z.number(),
-  ready: z.number(),
-  delayed: z.number(),
-  running: z.number(),
-  stale: z.number(),
-  dead: z.number(),
+  ready_jobs: z.number(),
+  delayed_jobs: z.number(),
+  running_jobs: z.number(),
+  stale_jobs: z.number(),
+  dead_jobs: z.number(),
   oldest_ready_ms: time,
   oldest_created_ms: time,
   /** Of a look in order of time: no row after those seen was ready before it. */
@@ -82,8 +82,8 @@ const hasMore = ({ look, seen }: CountedRow): boolean => look !== 'all' && seen 
 /** The row that tells of more is not counted: "200+", not "201+". */
 function countOf(row: CountedRow, state: State): Count {
   return hasMore(row) && missed[row.look].includes(state)
-    ? atLeast(Math.min(row[state], HEAD_ROWS - 1))
-    : exact(row[state]);
+    ? atLeast(Math.min(row[`${state}_jobs`], HEAD_ROWS - 1))
+    : exact(row[`${state}_jobs`]);
 }
 
 /** Proven when no look may have left out a row that was ready before. */
