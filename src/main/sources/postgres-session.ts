@@ -155,7 +155,11 @@ async function endingWith<T>(
   try {
     return await work();
   } catch (error) {
-    throw isAborted(signal) ? abortFailure(signal, settings) : postgresFailure(error, settings);
+    if (isAborted(signal)) throw abortFailure(signal, settings);
+    const failure = postgresFailure(error, settings);
+    // The server said goodbye before the socket closed: nobody should ask this session once more.
+    if (failure.code === 'unreachable') end();
+    throw failure;
   } finally {
     signal.removeEventListener('abort', end);
   }
