@@ -54,7 +54,10 @@ export interface WorkersSample {
   busy: number | null;
   /** Worker threads in all, where the system tells. */
   total: number | null;
-  /** Newest sign of any worker (a claim, a finish, a heartbeat), database clock; null when none was seen. */
+  /**
+   * Newest sign of any worker (a claim, a finish, a heartbeat), database clock; null when none was seen. With `busy` null too, and
+   * no tenant's attempts counted, the source cannot see workers: their silence proves nothing.
+   */
   lastSeenAtMs: number | null;
 }
 

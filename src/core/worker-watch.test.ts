@@ -12,8 +12,9 @@ function poll(
   offsetMs: number,
   tenants: TenantSample[],
   lastSeenAtMs: number | null = null,
+  busy: number | null = 0,
 ) {
-  watch.add({ databaseTimeMs: T0 + offsetMs, workers: { busy: null, total: null, lastSeenAtMs }, tenants });
+  watch.add({ databaseTimeMs: T0 + offsetMs, workers: { busy, total: null, lastSeenAtMs }, tenants });
 }
 
 describe('WorkerWatch', () => {
@@ -34,6 +35,16 @@ describe('WorkerWatch', () => {
     expect(watch.silentMs(T0 + 12_000)).toBe(2_000);
     poll(watch, 14_000, [tenant()], null);
     expect(watch.silentMs(T0 + 100_000)).toBe(0);
+  });
+
+  it('concludes nothing from the silence of workers that the source cannot see', () => {
+    const watch = new WorkerWatch();
+    poll(watch, 0, [tenant({ ready: exact(5) })], null, null);
+    poll(watch, 600_000, [tenant({ ready: exact(5) })], null, null);
+    expect(watch.silentMs(T0 + 600_000)).toBe(0);
+    // From when it sees them.
+    poll(watch, 610_000, [tenant({ ready: exact(5) })], T0 + 1_000);
+    expect(watch.silentMs(T0 + 640_000)).toBe(30_000);
   });
 
   it('takes any tenant whose attempts move for a sign', () => {

@@ -25,7 +25,10 @@ export class WorkerWatch {
       attempts.set(tenant.tenantId, tenant.attemptsTotal);
     }
     this.#attempts = attempts;
-    this.#workSinceMs = work ? (this.#workSinceMs ?? now) : null;
+    // A source that sees neither who is busy nor any sign of life proves nothing by silence.
+    const isBlind =
+      sample.workers.busy === null && sample.workers.lastSeenAtMs === null && attempts.size === 0;
+    this.#workSinceMs = work && !isBlind ? (this.#workSinceMs ?? now) : null;
   }
 
   /** The newest sign of any worker; null when none was ever seen. */
