@@ -8,7 +8,7 @@ import { MysqlSession } from '../../src/main/sources/mysql-session.ts';
 import { PostgresSession } from '../../src/main/sources/postgres-session.ts';
 import { inspectMysqlJobs } from '../../src/main/sources/queues/jobs-table/mysql-jobs-reader.ts';
 import { inspectPostgresJobs } from '../../src/main/sources/queues/jobs-table/postgres-jobs-reader.ts';
-import { heads } from '../../src/main/sources/queues/jobs-table/postgres-sql.ts';
+import { heads, planning } from '../../src/main/sources/queues/jobs-table/postgres-sql.ts';
 import { QueueSource } from '../../src/main/sources/queues/queue-source.ts';
 import type { Source } from '../../src/main/sources/source.ts';
 import { startMariaDb, type MariaDb } from '../harness/mariadb.ts';
@@ -267,7 +267,10 @@ describe.each(databases)('$name', (db) => {
       expect(sample.workers.busy).toBe(index ? null : 1);
       if (index?.length === 2) return;
       expect(tenantOf(sample, 'later').ready).toEqual({ value: 3, kind: 'exact' });
-      expect(tenantOf(sample, 'later').delayed).toEqual(bounded(300));
+      const { delayed } = tenantOf(sample, 'later');
+      expect(delayed.kind).toBe(index ? 'at-least' : 'exact');
+      // Up to three jobs without a time of readiness share the look.
+      expect(delayed.value).toBeGreaterThanOrEqual(index ? 198 : 300);
       expect(tenantOf(sample, 'both').oldestReady).toMatchObject({ bound: 'exact' });
     });
   });
@@ -407,9 +410,8 @@ describe('cost', () => {
       const known = await buffers(index);
       await pg.query('VACUUM ANALYZE jobs');
       const tidied = await buffers(index);
-      if (process.env['SHOW_COST']) console.log(which, many, known, tidied);
-      // 40 tenants, each with 201 rows somewhere in the table, and 201 more of t7 that are to come.
-      for (const each of [many, known, tidied]) expect(each.read).toBeLessThan(41 * 201 * 1.5);
+      // 40 tenants with 201 rows read of each, most on a page with others.
+      for (const each of [many, known, tidied]) expect(each.read).toBeLessThan(40 * 201);
     },
   );
 
@@ -422,7 +424,7 @@ describe('cost', () => {
     };
     const leads = index[0] === 'state' ? 'state' : 'tenant';
     const serving = { name: 'any', leads, byReadyAt: index.length === 3 } as const;
-    await pg.query('SET jit = off');
+    await pg.query(planning);
     const { rows } = await pg.query<{ 'QUERY PLAN': Record<string, unknown>[] }>(
       `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${heads({ ...table, index: serving }, serving)}`,
     );

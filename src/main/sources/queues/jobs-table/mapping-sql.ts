@@ -9,21 +9,21 @@ export const TENANTS_AT_MOST = 2000;
 /** The words of one database for what both say. */
 export interface Dialect {
   /** An identifier, quoted. */
-  name(identifier: string): string;
+  readonly name: (identifier: string) => string;
   /** A text literal. */
-  text(value: string): string;
+  readonly text: (value: string) => string;
   /** Whole epoch ms of a time column; null stays null. */
-  ms(column: string): string;
+  readonly ms: (column: string) => string;
   /** Whole epoch ms of the statement's start. */
   readonly nowMs: string;
   /** A tenant as text. */
-  tenantText(expression: string): string;
+  readonly tenantText: (expression: string) => string;
   /** A number that arrives as one. */
-  number(expression: string): string;
+  readonly number: (expression: string) => string;
   /** `created_ms` of the row with the lowest `ready_ms` among those that meet a condition. */
-  createdOfOldest(condition: string): string;
+  readonly createdOfOldest: (condition: string) => string;
   /** `locked_by` of the rows that meet a condition, as a JSON array in text; nulls may be among them. */
-  owners(condition: string): string;
+  readonly owners: (condition: string) => string;
 }
 
 /** An index that starts with the tenant and the state, in either order. */

@@ -49,7 +49,7 @@ export async function inspectPostgresJobs(
   mapping: JobsMapping,
   signal: AbortSignal,
 ): Promise<QueueReader<PostgresSession>> {
-  await session.rows(z.unknown(), sql.withoutCompiler, signal);
+  await session.rows(z.unknown(), sql.planning, signal);
   const { name, oid, hidesRows } = await findTable(session, mapping, signal);
   const columnRows = await session.rows(columnRow, sql.columns, signal, [oid]);
   const columns = new Map(columnRows.map(({ name: column, ...rest }) => [column, rest]));

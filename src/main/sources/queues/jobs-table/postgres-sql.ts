@@ -20,7 +20,7 @@ const wholeMs = (time: string) => `floor(extract(epoch FROM ${time}) * 1000)::fl
 /** Session times are UTC, so a timestamp without zone is read as UTC. Infinite times become the ends of what a date can be. */
 export const postgresDialect: Dialect = {
   name: quotePgName,
-  text: (value) => escapeLiteral(value).trim(),
+  text: (value) => text(value),
   ms: (column) =>
     `CASE WHEN ${column} IS NOT NULL THEN LEAST(GREATEST(${wholeMs(column)}, 0), 8.64e15::float8) END`,
   nowMs: wholeMs(MOMENT),
@@ -29,10 +29,17 @@ export const postgresDialect: Dialect = {
   createdOfOldest: (condition) => `(MIN(CASE WHEN ${condition} THEN ARRAY[ready_ms, created_ms] END))[2]`,
   owners: (condition) => `json_agg(DISTINCT locked_by::text) FILTER (WHERE ${condition})::text`,
 };
-const { name: quoted, text } = postgresDialect;
+const quoted = quotePgName;
+const text = (value: string): string => escapeLiteral(value).trim();
 
-/** A statement with a look for every state is compiled for longer (200 ms) than it runs. */
-export const withoutCompiler = 'SET jit = off';
+/**
+ * For this session: a statement with a look for every state would be compiled for longer (200 ms) than it runs, and
+ * where the statistics promise few rows a plan would sort all of a tenant's instead of reading the first by the index.
+ */
+export const planning = `
+  SELECT set_config(name, 'off', false)
+    FROM pg_settings
+   WHERE name IN ('jit', 'enable_sort', 'enable_incremental_sort')`;
 
 /** Parameters: the table's name, quoted. Walks: pg_class, by the name. */
 export const relation = `
@@ -113,42 +120,41 @@ export const tenantsOfWholeTable = ({ name, mapping }: JobsTable): string => `
    LIMIT ${TENANTS_AT_MOST + 1}`;
 
 /** The counts of every tenant. Walks: the index, one entry a tenant, then at most `HEAD_ROWS` entries for each look at it. */
-export const heads = (table: JobsTable, index: JobsIndex): string => `
+export function heads(table: JobsTable, index: JobsIndex): string {
+  // Those without a time are at the end of the index, where the look at later ones begins.
+  const looks = probes(table).filter(({ rows }) => rows !== 'without-ready-at');
+  return `
   WITH RECURSIVE ${tenantWalk(table, index, liveStates(table.mapping))}
   SELECT tenants.tenant::text AS tenant, head.*
     FROM tenants
-   CROSS JOIN LATERAL (${probes(table)
-     .map((probe) => head(table, index, probe))
-     .join('\n    UNION ALL')}) AS head`;
+   CROSS JOIN LATERAL (${looks.map((probe) => head(table, index, probe)).join('\n    UNION ALL')}) AS head`;
+}
 
-const head = (table: JobsTable, index: JobsIndex, probe: Probe): string => `
-    SELECT ${counts(postgresDialect, table.mapping, probe.look)}
-      FROM (SELECT ${jobColumns(postgresDialect, table.mapping, `'${probe.class}'`)}
-              FROM ${table.name}
-             WHERE ${rowsOf(table, index, probe)}
-             LIMIT ${HEAD_ROWS}) AS rows`;
-
-// Every condition is one that ends the walk: row comparisons would not, PostgreSQL goes on to the last row of their
-// first column. A range of one value with its order keeps plans off other indexes where no time gives the order.
-function rowsOf({ mapping, readyAt }: JobsTable, { leads }: JobsIndex, { state, rows }: Probe): string {
-  const ofState = { column: quoted(mapping.state), value: text(state) };
+// Neither time nor any other condition that might skip rows stands inside, so that the limit bounds the walk. The
+// range of one value, with its order, is what only this index yields: an equality would let plans walk an index on
+// the time alone, past all other tenants' rows, when the statistics are stale.
+function head({ name, mapping, readyAt }: JobsTable, { leads }: JobsIndex, probe: Probe): string {
+  const ofState = { column: quoted(mapping.state), value: text(probe.state) };
   const ofTenant = { column: quoted(mapping.tenant), value: 'tenants.tenant' };
   const [first, second] = leads === 'state' ? [ofState, ofTenant] : [ofTenant, ofState];
   const time = quoted(readyAt.column);
-  const now = `${MOMENT}::${readyAt.type}`;
-  const leading = `${first.column} = ${first.value}`;
-  const range = `${leading} AND ${second.column} >= ${second.value} AND ${second.column} <= ${second.value}`;
-  const both = `${leading} AND ${second.column} = ${second.value}`;
-  switch (rows) {
-    case 'any':
-      return `${range} ORDER BY ${second.column}`;
-    case 'without-ready-at':
-      return `${both} AND ${time} IS NULL`;
-    case 'due':
-      return `${both} AND ${time} <= ${now} ORDER BY ${time}`;
-    case 'later':
-      return `${both} AND ${time} > ${now} ORDER BY ${time}`;
-  }
+  const { order, kept } = {
+    any: { order: second.column, kept: '' },
+    due: { order: `${second.column}, ${time}`, kept: `WHERE column_ms <= ${postgresDialect.nowMs}` },
+    later: {
+      order: `${second.column} DESC, ${time} DESC`,
+      kept: `WHERE column_ms IS NULL OR column_ms > ${postgresDialect.nowMs}`,
+    },
+  }[probe.rows === 'without-ready-at' ? 'later' : probe.rows];
+  return `
+    SELECT ${counts(postgresDialect, mapping, probe.look)}
+      FROM (SELECT ${jobColumns(postgresDialect, mapping, `'${probe.class}'`)}
+              FROM ${name}
+             WHERE ${first.column} = ${first.value}
+               AND ${second.column} >= ${second.value} AND ${second.column} <= ${second.value}
+             ORDER BY ${order}
+             LIMIT ${HEAD_ROWS}) AS rows
+     ${kept}`;
 }
 
 /** A CTE `tenants`, at most one more than are looked at. */

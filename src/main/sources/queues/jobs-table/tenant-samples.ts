@@ -44,6 +44,11 @@ const missed: Record<Look, readonly State[]> = {
   all: [],
 };
 
+/** A look at later rows may meet those without a time first: when it met none but those, there may be more of them. */
+function missedBy({ look, horizon_ms: horizonMs }: CountedRow): readonly State[] {
+  return look === 'ready-later' && horizonMs === null ? ['ready', 'delayed'] : missed[look];
+}
+
 export interface Meaning {
   /** Whether some state means dead. */
   tellsDead: boolean;
@@ -81,7 +86,7 @@ const hasMore = ({ look, seen }: CountedRow): boolean => look !== 'all' && seen 
 
 /** The row that tells of more is not counted: "200+", not "201+". */
 function countOf(row: CountedRow, state: State): Count {
-  return hasMore(row) && missed[row.look].includes(state)
+  return hasMore(row) && missedBy(row).includes(state)
     ? atLeast(Math.min(row[`${state}_jobs`], HEAD_ROWS - 1))
     : exact(row[`${state}_jobs`]);
 }
@@ -99,14 +104,14 @@ function oldestReady(rows: readonly CountedRow[]): TenantSample['oldestReady'] {
   const proven = rows.every(
     (row) =>
       !hasMore(row) ||
-      !missed[row.look].includes('ready') ||
+      !missedBy(row).includes('ready') ||
       (row.look === 'ready-due' && row.horizon_ms !== null && readyAtMs <= row.horizon_ms),
   );
   return { ...first, bound: proven ? 'exact' : 'at-least' };
 }
 
 function workers(rows: readonly CountedRow[], { tellsOwners }: Meaning): WorkersSample {
-  const unseen = rows.some((row) => hasMore(row) && missed[row.look].includes('running'));
+  const unseen = rows.some((row) => hasMore(row) && missedBy(row).includes('running'));
   const owners = new Set(rows.flatMap((row) => row.owners ?? []).filter((owner) => owner !== null));
   return {
     busy: tellsOwners && !unseen ? owners.size : null,
