@@ -17,7 +17,7 @@ const missingTable = refusal(
   'schema-mismatch',
   false,
   (at, said) =>
-    `Database ${at.database} on ${place(at)} is not as expected: ${said}. Name Postal's main database.`,
+    `Database ${at.database} on ${place(at)} is not as expected: ${said}. Check the database that this connection names, and what it should hold.`,
 );
 
 /** By `code` of mysql2's errors; server errors carry the server's own symbol. */
@@ -43,7 +43,7 @@ const refusals: Record<string, Refusal> = {
   ER_BAD_DB_ERROR: refusal(
     'database-unknown',
     false,
-    (at) => `${place(at)} has no database ${at.database}. Check the name of Postal's main database.`,
+    (at) => `${place(at)} has no database ${at.database}. Check its name.`,
   ),
   ER_DBACCESS_DENIED_ERROR: refusal(
     'grant-missing',
