@@ -8,7 +8,15 @@ import {
   severitySchema,
 } from '../core/alert.ts';
 import { stageStatsSchema } from '../core/timing.ts';
+import { capabilitiesSchema } from './capabilities.ts';
 import { connectionTestSchema } from './connection-test.ts';
+import { databaseHealthSchema, indexAdviceSchema } from './database-health.ts';
+import {
+  databaseDraftSchema,
+  detectionSchema,
+  mappingProposalSchema,
+  queuePreviewSchema,
+} from './detection.ts';
 import {
   bulkSchema,
   engineViewSchema,
@@ -22,6 +30,13 @@ import { historyQuerySchema, historySchema } from './history.ts';
 import { connectionSummarySchema, overviewDeltaSchema, overviewSchema, tenantRowSchema } from './live.ts';
 import { logTailSchema } from './logs.ts';
 import { engineSettingsSchema, kindNameSchema } from './job-kinds.ts';
+import {
+  jobsPageSchema,
+  jobsQuerySchema,
+  locksPageSchema,
+  locksQuerySchema,
+  queueJobDetailSchema,
+} from './queue-jobs.ts';
 import { rehearsalChangeSchema, rehearsalSchema } from './rehearsal.ts';
 import { connectionSettingsSchema, ruleOverrideSchema } from './settings.ts';
 
@@ -58,6 +73,18 @@ const engineJobs = z.strictObject({
   limit: z.int().min(1).max(500).default(100),
 });
 const engineErrors = ['not-found', 'unreachable', 'timeout'] as const;
+
+const ofConnection = z.strictObject({ connectionId: z.string() });
+const lookErrors = [
+  'not-found',
+  'unreachable',
+  'timeout',
+  'budget-exceeded',
+  'schema-mismatch',
+  'grant-missing',
+] as const;
+/** As for a connection that is not saved yet: the settings may be wrong in every way. */
+const draftErrors = [...lookErrors, 'settings-invalid', 'authentication-failed', 'database-unknown'] as const;
 
 export const methods = {
   'app.info': method({
@@ -115,6 +142,46 @@ export const methods = {
   'rehearsal.set': method({ input: rehearsalChangeSchema, output: rehearsalSchema, errors: ['not-found'] }),
   /** Makes the incident happen now. */
   'rehearsal.act': method({ input: nothing, output: nothing, errors: ['not-found'] }),
+
+  // What any connection's system shows beside its polls; read when asked, on a session of its own.
+  'queue.capabilities': method({ input: ofConnection, output: capabilitiesSchema, errors: lookErrors }),
+  'queue.jobs': method({
+    input: jobsQuerySchema.extend({ connectionId: z.string() }),
+    output: jobsPageSchema,
+    errors: [...lookErrors, 'bad-request'],
+  }),
+  /** Null when there is no such job any more. */
+  'queue.job': method({
+    input: ofConnection.extend({ id: z.string().min(1).max(1_000) }),
+    output: queueJobDetailSchema.nullable(),
+    errors: lookErrors,
+  }),
+  'queue.locks': method({
+    input: locksQuerySchema.extend({ connectionId: z.string() }),
+    output: locksPageSchema,
+    errors: lookErrors,
+  }),
+  /** Null for a system without a database server. */
+  'queue.health': method({
+    input: ofConnection,
+    output: databaseHealthSchema.nullable(),
+    errors: lookErrors,
+  }),
+  'queue.indexAdvice': method({
+    input: ofConnection,
+    output: indexAdviceSchema.nullable(),
+    errors: lookErrors,
+  }),
+  // Before there is a connection.
+  'queue.detect': method({ input: databaseDraftSchema, output: detectionSchema, errors: draftErrors }),
+  /** How to read a table as jobs, from its columns and a look at its rows. */
+  'queue.proposeMapping': method({
+    input: databaseDraftSchema.extend({ table: z.string().min(1).max(200) }),
+    output: mappingProposalSchema,
+    errors: draftErrors,
+  }),
+  /** What a drafted connection of kind `queue` would show. */
+  'queue.preview': method({ input: connectionDraft, output: queuePreviewSchema, errors: draftErrors }),
 
   // The jobs of an engine: that of this computer, or a headless one's by its database. `connectionId` must be of such a kind.
   'engine.deadJobs': method({

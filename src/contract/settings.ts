@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { metricSchema } from '../core/alert.ts';
 import { engineSettingsSchema } from './job-kinds.ts';
+import { queueSystems, queueSystemSchema } from './queue-systems.ts';
 import { secretRefSchema } from './secret-ref.ts';
 
 const port = z.int().min(1).max(65_535);
@@ -122,10 +123,6 @@ export const engineConnectionSchema = z.strictObject({
 });
 export type EngineConnection = z.infer<typeof engineConnectionSchema>;
 
-/** The queue systems that are known by their tables. */
-export const queueSystemSchema = z.enum(['pg-boss', 'graphile-worker', 'jobs-table']);
-export type QueueSystem = z.infer<typeof queueSystemSchema>;
-
 /** How a table of jobs is to be read: its columns, and what its states mean. */
 export const jobsMappingSchema = z.strictObject({
   /** "jobs", or with its schema: "app.jobs". */
@@ -189,7 +186,7 @@ export const queueConnectionSchema = z
     path: ['schema'],
     message: 'a jobs table names its schema in the mapping: "app.jobs"',
   })
-  .refine(({ system, database }) => database.type === 'postgres' || system === 'jobs-table', {
+  .refine(({ system, database }) => queueSystems[system].databases.includes(database.type), {
     path: ['database', 'type'],
     message: 'this system runs on PostgreSQL',
   });

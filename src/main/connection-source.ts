@@ -1,4 +1,5 @@
 // From a configured connection to its source, with the password found only when it is needed.
+import { noDetails } from './sources/not-yet.ts';
 import { HeadwayError } from '../contract/errors.ts';
 import {
   databaseOf,
@@ -102,6 +103,7 @@ function openPostal(connection: PostalConnection, secrets: SecretStore): Source 
     probe: (signal) => call((source) => source.probe(signal)),
     tenants: (signal) => call((source) => source.tenants(signal)),
     snapshot: (signal) => call((source) => source.snapshot(signal)),
+    details: noDetails,
     [Symbol.asyncDispose]: close,
   };
 }

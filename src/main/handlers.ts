@@ -12,6 +12,7 @@ import type { HistoryStore } from './history/history-store.ts';
 import type { HostKeys } from './logs/host-keys.ts';
 import type { Clock } from './monitor/clock.ts';
 import type { Notices } from './notices.ts';
+import { queueDrafts } from './queue-drafts.ts';
 import type { OpenSettings } from './settings/settings-origin.ts';
 
 export interface Services {
@@ -75,6 +76,17 @@ export function methodHandlers(services: Services): MethodHandlers {
       await engineOf(services).act();
       return nothing;
     },
+    'queue.capabilities': ({ connectionId }, signal) =>
+      connections.get(connectionId).details.capabilities(signal),
+    'queue.jobs': ({ connectionId, ...query }, signal) =>
+      connections.get(connectionId).details.jobs(query, signal),
+    'queue.job': ({ connectionId, id }, signal) => connections.get(connectionId).details.job(id, signal),
+    'queue.locks': ({ connectionId, ...query }, signal) =>
+      connections.get(connectionId).details.locks(query, signal),
+    'queue.health': ({ connectionId }, signal) => connections.get(connectionId).details.health(signal),
+    'queue.indexAdvice': ({ connectionId }, signal) =>
+      connections.get(connectionId).details.indexAdvice(signal),
+    ...queueDrafts,
     'engine.deadJobs': ({ connectionId, filter, afterId, limit }) =>
       engines.look(connectionId).deadJobs(filter, afterId, limit),
     'engine.blockedJobs': ({ connectionId, filter, afterId, limit }) =>

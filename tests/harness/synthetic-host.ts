@@ -1,5 +1,6 @@
 // A host with made-up data behind the real web face: for looking at the window without a database, and for
 // measuring it. `node tests/harness/synthetic-host.ts --tenants 1000 --lines 1000` prints the URL to open.
+import { queuePlay } from './synthetic/queue-play.ts';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -194,6 +195,7 @@ class Stage {
         }
         return Promise.resolve({});
       },
+      ...queuePlay,
       'rules.list': () => Promise.resolve(rules),
       'rules.change': ({ rule: id, change }) => {
         const rule = rules.find((candidate) => candidate.id === id);

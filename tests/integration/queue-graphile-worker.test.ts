@@ -2,14 +2,11 @@
 import { makeWorkerUtils, Logger, run, type WorkerUtils } from 'graphile-worker';
 import { Pool, type Client } from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { databaseSchema } from '../../src/contract/settings.ts';
 import type { Count } from '../../src/core/count.ts';
 import type { SourceSample, TenantSample } from '../../src/core/sample.ts';
-import { PostgresSession } from '../../src/main/sources/postgres-session.ts';
-import { inspectGraphileWorker } from '../../src/main/sources/queues/graphile-worker/graphile-worker-reader.ts';
-import { QueueSource } from '../../src/main/sources/queues/queue-source.ts';
 import { startPostgres, type Postgres } from '../harness/postgres.ts';
 import { until } from '../harness/until.ts';
+import { testQueueSource } from './queue-source-fixture.ts';
 
 const never = new AbortController().signal;
 const SCHEMA = 'graphile_worker';
@@ -57,13 +54,7 @@ const grantTo = (role: string) =>
 
 function sourceFor(account: { user?: string; password?: string; database?: string; schema?: string } = {}) {
   const { user = 'reader', password = 'r', database = 'postgres', schema = SCHEMA } = account;
-  const settings = databaseSchema.parse({ host: pg.host, port: pg.port, user, database });
-  return new QueueSource({
-    open: (signal) => PostgresSession.open({ settings, password, statementTimeoutMs: 500 }, signal),
-    inspect: (session, signal) => inspectGraphileWorker(session, schema, signal),
-    server: ({ version }) => `PostgreSQL ${version}`,
-    now: () => Date.now(),
-  });
+  return testQueueSource({ server: pg, system: 'graphile-worker', user, password, database, schema });
 }
 
 interface Truth {

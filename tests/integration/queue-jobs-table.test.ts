@@ -6,14 +6,12 @@ import { databaseSchema, jobsMappingSchema, type JobsMapping } from '../../src/c
 import type { SourceSample, TenantSample } from '../../src/core/sample.ts';
 import { MysqlSession } from '../../src/main/sources/mysql-session.ts';
 import { PostgresSession } from '../../src/main/sources/postgres-session.ts';
-import { inspectMysqlJobs } from '../../src/main/sources/queues/jobs-table/mysql-jobs-reader.ts';
-import { inspectPostgresJobs } from '../../src/main/sources/queues/jobs-table/postgres-jobs-reader.ts';
 import { heads, planning } from '../../src/main/sources/queues/jobs-table/postgres-sql.ts';
-import { QueueSource } from '../../src/main/sources/queues/queue-source.ts';
 import type { Source } from '../../src/main/sources/source.ts';
 import { startMariaDb, type MariaDb } from '../harness/mariadb.ts';
 import { startPostgres, type Postgres } from '../harness/postgres.ts';
 import { until } from '../harness/until.ts';
+import { testQueueSource } from './queue-source-fixture.ts';
 import {
   auditedJobsMapping,
   bruteForce,
@@ -63,32 +61,27 @@ interface Session {
 }
 
 function postgresSource({ mapping = fullMapping, statementTimeoutMs = 5000 }: Session = {}): Source {
-  const settings = databaseSchema.parse({
-    host: postgres.host,
-    port: postgres.port,
+  return testQueueSource({
+    server: postgres,
+    system: 'jobs-table',
     user: 'reader',
+    password: PASSWORD,
     database: 'postgres',
-  });
-  return new QueueSource({
-    open: (signal) => PostgresSession.open({ settings, password: PASSWORD, statementTimeoutMs }, signal),
-    inspect: (session, signal) => inspectPostgresJobs(session, mapping, signal),
-    server: ({ version }) => `PostgreSQL ${version}`,
-    now: () => Date.now(),
+    mapping,
+    statementTimeoutMs,
   });
 }
 
 function mysqlSource({ mapping = fullMapping, statementTimeoutMs = 5000 }: Session = {}): Source {
-  const settings = databaseSchema.parse({
-    host: mariaDb.host,
-    port: mariaDb.port,
+  return testQueueSource({
+    server: mariaDb,
+    system: 'jobs-table',
+    type: 'mysql',
     user: 'reader',
+    password: PASSWORD,
     database: 'shop',
-  });
-  return new QueueSource({
-    open: (signal) => MysqlSession.open({ settings, password: PASSWORD, statementTimeoutMs }, signal),
-    inspect: (session, signal) => inspectMysqlJobs(session, mapping, signal),
-    server: ({ server }) => `${server.product} ${server.version}`,
-    now: () => Date.now(),
+    mapping,
+    statementTimeoutMs,
   });
 }
 

@@ -5,12 +5,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import type { Count } from '../../src/core/count.ts';
 import type { SourceSample, TenantSample } from '../../src/core/sample.ts';
-import { PostgresSession } from '../../src/main/sources/postgres-session.ts';
-import { inspectPgBoss } from '../../src/main/sources/queues/pg-boss/pg-boss-reader.ts';
-import { QueueSource } from '../../src/main/sources/queues/queue-source.ts';
 import { startPostgres } from '../harness/postgres.ts';
 import type { Postgres } from '../harness/postgres.ts';
 import { until } from '../harness/until.ts';
+import { testQueueSource } from './queue-source-fixture.ts';
 
 const never = new AbortController().signal;
 const ODD = `it's "quoted" \\ 📮; --`;
@@ -47,19 +45,7 @@ async function startBoss(schema: string): Promise<PgBoss> {
 
 function sourceFor(options: { schema?: string; user?: string; password?: string } = {}) {
   const { schema = 'pgboss', user = db.user, password = db.password } = options;
-  const settings = {
-    host: db.host,
-    port: db.port,
-    user,
-    database: 'postgres',
-    tls: { mode: 'disabled' as const },
-  };
-  return new QueueSource({
-    open: (signal) => PostgresSession.open({ settings, password, statementTimeoutMs: 500 }, signal),
-    inspect: (session, signal) => inspectPgBoss(session, schema, signal),
-    server: ({ version }) => `PostgreSQL ${version}`,
-    now: Date.now,
-  });
+  return testQueueSource({ server: db, system: 'pg-boss', user, password, database: 'postgres', schema });
 }
 
 async function snapshot(options: Parameters<typeof sourceFor>[0] = {}): Promise<SourceSample> {

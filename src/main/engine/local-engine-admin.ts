@@ -5,7 +5,7 @@ import type { BulkKind, EngineAdmin, JobDetail } from './admin.ts';
 import type { Bulks } from './bulk.ts';
 import type { Engine } from './engine.ts';
 import type { Enqueued, JobRecord, NewJob } from './job.ts';
-import { PAYLOAD_SHOWN_CHARS, shownPayload } from './redact.ts';
+import { PAYLOAD_SHOWN_CHARS, shownPayload } from '../../core/shown-payload.ts';
 import type { BlockedJob, DeadGroup, Hold, HoldScope, JobFilter, Store } from './stores/store.ts';
 
 const GROUPS_SHOWN = 100;

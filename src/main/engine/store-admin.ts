@@ -5,7 +5,7 @@ import { sumCounts } from '../../core/count.ts';
 import type { BulkKind, EngineAdmin, JobDetail } from './admin.ts';
 import { Bulks } from './bulk.ts';
 import type { Enqueued, JobRecord, NewJob } from './job.ts';
-import { PAYLOAD_SHOWN_CHARS, shownPayload } from './redact.ts';
+import { PAYLOAD_SHOWN_CHARS, shownPayload } from '../../core/shown-payload.ts';
 import type { BlockedJob, DeadGroup, Hold, HoldScope, JobFilter, Owner, Store } from './stores/store.ts';
 
 const GROUPS_SHOWN = 100;

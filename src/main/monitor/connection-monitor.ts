@@ -18,7 +18,7 @@ import { TenantTiming } from '../../core/tenant-timing.ts';
 import type { TimingRecord } from '../../core/timing.ts';
 import { WorkerWatch } from '../../core/worker-watch.ts';
 import type { ParsedLine } from '../logs/log-events.ts';
-import type { Probe } from '../sources/source.ts';
+import type { Probe, SourceDetails } from '../sources/source.ts';
 import { LagSampler } from './lag-sampler.ts';
 import { Listeners } from './listeners.ts';
 import { LogFeed } from './log-feed.ts';
@@ -110,6 +110,11 @@ export class ConnectionMonitor {
   async stop(): Promise<void> {
     this.#stopped.abort();
     await Promise.all([this.#sampler.stop(), ...this.#inputs.map((input) => input.stop()), this.#ticking]);
+  }
+
+  /** What its system shows beside the polls. Calls reject with `cancelled` once it has stopped. */
+  get details(): SourceDetails {
+    return this.#parts.source.details;
   }
 
   summary(): ConnectionSummary {

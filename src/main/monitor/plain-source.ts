@@ -1,4 +1,5 @@
 // A source made of plain data, for tests: says what it is told to say and counts what it is asked.
+import { noDetails } from '../sources/not-yet.ts';
 import { exact } from '../../core/count.ts';
 import { nothingQueued, type SourceSample, type TenantInfo, type TenantSample } from '../../core/sample.ts';
 import type { Probe, Source } from '../sources/source.ts';
@@ -6,6 +7,7 @@ import type { Probe, Source } from '../sources/source.ts';
 export type Question = 'probe' | 'tenants' | 'snapshot';
 
 export class PlainSource implements Source {
+  readonly details = noDetails;
   readonly asked: Question[] = [];
   /** Calls under way at most at the same time. */
   mostAtOnce = 0;

@@ -1,4 +1,5 @@
 // A headless engine, watched through the store that it works on. It reads and nothing else.
+import { noDetails } from '../not-yet.ts';
 import { HeadwayError } from '../../../contract/errors.ts';
 import { zero } from '../../../core/count.ts';
 import type { SourceSample, TenantInfo } from '../../../core/sample.ts';
@@ -29,6 +30,7 @@ export interface EngineDatabaseSourceOptions {
 }
 
 export class EngineDatabaseSource implements Source {
+  readonly details = noDetails;
   readonly #options: EngineDatabaseSourceOptions;
   #reader: Promise<StoreReader> | null = null;
 

@@ -1,4 +1,5 @@
 // "This computer" and "Local jobs": an engine of this computer as a source like any other. It reads, it does not own the engine.
+import { noDetails } from '../not-yet.ts';
 import { exact } from '../../../core/count.ts';
 import type { SourceSample, TenantInfo } from '../../../core/sample.ts';
 import type { Probe, Source } from '../source.ts';
@@ -13,6 +14,7 @@ const claimOrder = (order: EngineReading['order'], tenantWord: string): string =
   })[order];
 
 export class LocalEngineSource implements Source {
+  readonly details = noDetails;
   readonly #engine: EngineReader;
   readonly #system: string;
 

@@ -1,5 +1,6 @@
 // The Postal source: mail servers are its tenants, queued messages its jobs. This folder reads Postal's main
 // database and its message databases on MariaDB or MySQL; it never writes.
+import { noDetails } from '../not-yet.ts';
 import type { SourceSample, TenantInfo } from '../../../core/sample.ts';
 import { HeadwayError } from '../../../contract/errors.ts';
 import type { PostalConnection, DatabaseSettings } from '../../../contract/settings.ts';
@@ -39,6 +40,7 @@ interface Opened {
 }
 
 export class PostalSource implements Source {
+  readonly details = noDetails;
   readonly #options: PostalSourceOptions;
   readonly #messages: MessageDatabases;
   readonly #disposed = new AbortController();

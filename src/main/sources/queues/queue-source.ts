@@ -1,30 +1,35 @@
-// A queue in a database as a source: one guarded session, opened when it is first needed and anew after a loss.
-import { HeadwayError } from '../../../contract/errors.ts';
+// A queue in a database as a source: guarded sessions, one for polls and one for looks, opened when they are first
+// needed and anew after a loss.
 import type { SourceSample, TenantInfo } from '../../../core/sample.ts';
-import type { Probe, Source } from '../source.ts';
-import type { QueueReader, QueueSession } from './queue-reader.ts';
+import type { Probe, Source, SourceDetails } from '../source.ts';
+import { queueDetails, type QueueDetailParts } from './queue-details.ts';
+import type { QueueSession } from './queue-reader.ts';
+import { SessionHolder, type SessionParts } from './session-holder.ts';
 
-export interface QueueSourceParts<S extends QueueSession> {
-  open: (signal: AbortSignal) => Promise<S>;
-  /** Looks at the tables. Rejects with `schema-mismatch` where the system is not there, or not whole. */
-  inspect: (session: S, signal: AbortSignal) => Promise<QueueReader<S>>;
+export interface QueueSourceParts<S extends QueueSession> extends SessionParts<S>, QueueDetailParts<S> {
   /** "PostgreSQL 15.14" */
   server: (session: S) => string;
   /** Local clock, epoch ms. */
   now: () => number;
-  /** A call fails with `timeout` after this long (default 10,000). */
-  callTimeoutMs?: number;
+  /** Of a poll's statements (default 500). */
+  statementTimeoutMs?: number;
 }
 
-const CALL_TIMEOUT_MS = 10_000;
+const POLL_STATEMENT_MS = 500;
+/** A person who asked is ready to wait a moment longer. */
+const LOOK_STATEMENT_MS = 3_000;
 
 export class QueueSource<S extends QueueSession> implements Source {
   readonly #parts: QueueSourceParts<S>;
   readonly #polls: SessionHolder<S>;
+  readonly #looks: SessionHolder<S>;
+  readonly details: SourceDetails;
 
   constructor(parts: QueueSourceParts<S>) {
     this.#parts = parts;
-    this.#polls = new SessionHolder(parts);
+    this.#polls = new SessionHolder(parts, parts.statementTimeoutMs ?? POLL_STATEMENT_MS);
+    this.#looks = new SessionHolder(parts, LOOK_STATEMENT_MS);
+    this.details = queueDetails(this.#looks, parts);
   }
 
   probe(signal: AbortSignal): Promise<Probe> {
@@ -61,68 +66,8 @@ export class QueueSource<S extends QueueSession> implements Source {
     });
   }
 
-  /** Closes the session; a call under way rejects with `cancelled`. */
+  /** Closes the sessions; a call under way rejects with `cancelled`. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#polls[Symbol.asyncDispose]();
-  }
-}
-
-type Work<S extends QueueSession, T> = (session: S, reader: QueueReader<S>, limit: AbortSignal) => Promise<T>;
-
-/** One session with what was found on it. Calls wait for one another. */
-class SessionHolder<S extends QueueSession> implements AsyncDisposable {
-  readonly #parts: QueueSourceParts<S>;
-  readonly #disposed = new AbortController();
-  #opened: { session: S; reader: QueueReader<S> } | null = null;
-  #last: Promise<unknown> = Promise.resolve();
-
-  constructor(parts: QueueSourceParts<S>) {
-    this.#parts = parts;
-  }
-
-  call<T>(signal: AbortSignal, work: Work<S, T>): Promise<T> {
-    const limit = AbortSignal.any([
-      signal,
-      this.#disposed.signal,
-      AbortSignal.timeout(this.#parts.callTimeoutMs ?? CALL_TIMEOUT_MS),
-    ]);
-    const next = this.#last.then(() => this.#run(limit, work));
-    this.#last = next.catch(() => undefined);
-    return next;
-  }
-
-  async #run<T>(limit: AbortSignal, work: Work<S, T>): Promise<T> {
-    if (this.#opened?.session.lost === true) this.#opened = null;
-    this.#opened ??= await this.#open(limit);
-    const { session, reader } = this.#opened;
-    try {
-      return await work(session, reader, limit);
-    } catch (error) {
-      // A table that vanished may have been replaced by a migration: look at the schema again next time.
-      if (error instanceof HeadwayError && error.code === 'schema-mismatch') await this.#close();
-      throw error;
-    }
-  }
-
-  async #open(limit: AbortSignal): Promise<{ session: S; reader: QueueReader<S> }> {
-    const session = await this.#parts.open(limit);
-    try {
-      return { session, reader: await this.#parts.inspect(session, limit) };
-    } catch (error) {
-      // A grant given in the meantime is seen by new sessions only.
-      await session[Symbol.asyncDispose]();
-      throw error;
-    }
-  }
-
-  async #close(): Promise<void> {
-    const opened = this.#opened;
-    this.#opened = null;
-    await opened?.session[Symbol.asyncDispose]();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#disposed.abort();
-    await this.#close();
+    await Promise.all([this.#polls[Symbol.asyncDispose](), this.#looks[Symbol.asyncDispose]()]);
   }
 }

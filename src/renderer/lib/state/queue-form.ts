@@ -1,13 +1,14 @@
 // What a queue's connection has beside its database, as the form holds it.
-import type { QueueConnection, QueueSystem } from '../../../contract/settings.ts';
+import { queueSystems, type DatabaseType, type QueueSystem } from '../../../contract/queue-systems.ts';
+import type { QueueConnection } from '../../../contract/settings.ts';
 import { emptyMapping, mappingFieldsOf, readMapping } from './jobs-mapping-form.ts';
 import type { MappingFields } from './jobs-mapping-form.ts';
 
 export interface QueueFields {
   system: QueueSystem;
-  /** Of a jobs table; the others run on PostgreSQL. */
-  databaseType: QueueConnection['database']['type'];
-  /** Of the others: a jobs table names its schema with the table. */
+  /** Where the system runs on either. */
+  databaseType: DatabaseType;
+  /** Empty for the usual one. A jobs table names its schema with the table. */
   schema: string;
   mapping: MappingFields;
 }
@@ -27,8 +28,12 @@ export const queueFieldsOf = ({ system, database, schema, mapping }: QueueConnec
 });
 
 /** The database that the queue is in, whatever was chosen for another system before. */
-export const queueDatabase = ({ system, databaseType }: QueueFields): QueueFields['databaseType'] =>
-  system === 'jobs-table' ? databaseType : 'postgres';
+export const queueDatabase = ({ system, databaseType }: QueueFields): DatabaseType =>
+  queueSystems[system].databases.includes(databaseType) ? databaseType : queueSystems[system].databases[0];
+
+/** MySQL's schemas are its databases. */
+export const hasSchema = (fields: QueueFields): boolean =>
+  queueSystems[fields.system].schema !== null && queueDatabase(fields) === 'postgres';
 
 /** The settings that the fields stand for, unchecked. `base` is the connection before. */
 export function readQueue(fields: QueueFields, database: object, base: QueueConnection | null): object {
@@ -37,8 +42,7 @@ export function readQueue(fields: QueueFields, database: object, base: QueueConn
     kind: 'queue',
     system: fields.system,
     database: { type: queueDatabase(fields), ...database },
-    ...(fields.system === 'jobs-table'
-      ? { mapping: readMapping(fields.mapping, base?.mapping ?? null) }
-      : schema !== '' && { schema }),
+    ...(fields.system === 'jobs-table' && { mapping: readMapping(fields.mapping, base?.mapping ?? null) }),
+    ...(schema !== '' && hasSchema(fields) && { schema }),
   };
 }

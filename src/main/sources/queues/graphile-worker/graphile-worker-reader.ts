@@ -1,4 +1,5 @@
 // The reader of Graphile Worker 0.16 and 0.17: jobs by task, as it knows no tenants of its own.
+import { noReaderDetails } from '../../not-yet.ts';
 import { HeadwayError } from '../../../../contract/errors.ts';
 import type { TenantInfo } from '../../../../core/sample.ts';
 import { quotePgName } from '../../postgres-errors.ts';
@@ -55,6 +56,13 @@ interface Found {
 class GraphileWorkerReader implements QueueReader<PostgresSession> {
   readonly system: string;
   readonly tenantWord = 'task';
+  readonly jobs = noReaderDetails.jobs;
+  readonly job = noReaderDetails.job;
+  readonly locks = noReaderDetails.locks;
+  readonly watched = noReaderDetails.watched;
+  get capabilities() {
+    return noReaderDetails.capabilities;
+  }
   /** The claim itself names no order among jobs of one moment; the index mostly keeps that of their ids. */
   readonly claimOrder = 'by priority, then by run time, then by id';
   readonly #schema: string;

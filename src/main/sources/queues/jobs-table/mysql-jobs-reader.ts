@@ -1,4 +1,5 @@
 // A mapped table of jobs in MySQL or MariaDB.
+import { noReaderDetails } from '../../not-yet.ts';
 import { z } from 'zod';
 import { HeadwayError } from '../../../../contract/errors.ts';
 import type { JobsMapping } from '../../../../contract/settings.ts';
@@ -104,6 +105,7 @@ export async function inspectMysqlJobs(
     system: `Jobs table ${mapping.table}`,
     tenantWord: mapping.tenant,
     warnings,
+    ...noReaderDetails,
     claimOrder: null,
     async tenants(on, limit) {
       const rows = await withinBudget(found, () => on.rows(tenantRow, listAll, limit));

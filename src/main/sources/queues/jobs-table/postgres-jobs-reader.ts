@@ -1,4 +1,5 @@
 // A mapped table of jobs in PostgreSQL.
+import { noReaderDetails } from '../../not-yet.ts';
 import { z } from 'zod';
 import { HeadwayError } from '../../../../contract/errors.ts';
 import type { JobsMapping } from '../../../../contract/settings.ts';
@@ -98,6 +99,7 @@ export async function inspectPostgresJobs(
     system: `Jobs table ${mapping.table}`,
     tenantWord: mapping.tenant,
     warnings,
+    ...noReaderDetails,
     claimOrder: null,
     async tenants(on, limit) {
       const statement = index

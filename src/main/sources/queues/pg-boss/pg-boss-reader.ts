@@ -1,4 +1,5 @@
 // pg-boss 10 to 12: a queue is a tenant. Facts of its schema are from its source (plans, migrations) at schema version 43.
+import { noReaderDetails } from '../../not-yet.ts';
 import type { z } from 'zod';
 import { HeadwayError } from '../../../../contract/errors.ts';
 import type { TenantInfo } from '../../../../core/sample.ts';
@@ -68,6 +69,7 @@ export async function inspectPgBoss(
       ...hiddenWarnings(hidden.map(({ table_name }) => table_name)),
       ...tableWarnings(schema, queues),
     ],
+    ...noReaderDetails,
     claimOrder: 'within each queue the highest priority first, then the oldest creation',
     tenants: (on, until) => readTenants(on, schema, until),
     sample: (on, until) => sampleTwice(on, dialect, until),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { shownPayload } from './redact.ts';
+import { shownPayload } from './shown-payload.ts';
 
 const show = (payload: unknown, paths: string[] = [], limit?: number) =>
   shownPayload(JSON.stringify(payload), paths, limit);

@@ -1,0 +1,17 @@
+// NOT YET: jobs, locks, health and detection of a synthetic host.
+import type { MethodHandlers } from '../../../src/contract/api.ts';
+
+const notYet = (): Promise<never> => Promise.reject(new Error('not yet'));
+type QueueMethods = Pick<MethodHandlers, Extract<keyof MethodHandlers, `queue.${string}`>>;
+
+export const queuePlay: QueueMethods = {
+  'queue.capabilities': notYet,
+  'queue.jobs': notYet,
+  'queue.job': notYet,
+  'queue.locks': notYet,
+  'queue.health': notYet,
+  'queue.indexAdvice': notYet,
+  'queue.detect': notYet,
+  'queue.proposeMapping': notYet,
+  'queue.preview': notYet,
+};
