@@ -22,11 +22,7 @@ export function databaseSettings(
   return databaseSchema.parse(given);
 }
 
-export function sourceFor(
-  db: MariaDb,
-  reader: Reader,
-  changes: Partial<PostalSourceOptions> = {},
-): Source {
+export function sourceFor(db: MariaDb, reader: Reader, changes: Partial<PostalSourceOptions> = {}): Source {
   return openPostal({
     database: databaseSettings(db, reader),
     postal: postalDefaults,

@@ -93,5 +93,6 @@ const fieldsOf = (row: Record<string, unknown>): QueueJobDetail['fields'] =>
 
 function textOf(value: unknown): string | null {
   if (value === null || value === undefined) return null;
-  return value instanceof Date ? value.toISOString() : String(value as string | number);
+  if (value instanceof Date) return value.toISOString();
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
