@@ -113,6 +113,7 @@ describe('a jobs table', () => {
       maxAttempts: 3,
       error: 'last_error',
       payload: 'payload',
+      batch: 'batch_id',
     });
   });
 
