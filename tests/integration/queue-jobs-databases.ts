@@ -1,6 +1,7 @@
 // Both databases that hold jobs tables, started for one test file, each in its own words.
 import type { Connection, RowDataPacket } from 'mysql2/promise';
 import type { Client } from 'pg';
+import type { JobList, JobsPage } from '../../src/contract/queue-jobs.ts';
 import type { JobsMapping } from '../../src/contract/settings.ts';
 import type { Source } from '../../src/main/sources/source.ts';
 import { startMariaDb, type MariaDb } from '../harness/mariadb.ts';
@@ -191,3 +192,21 @@ export const databases: Database[] = [
     },
   },
 ];
+
+export const isPostgres = (db: Database): boolean => db.name === 'PostgreSQL';
+
+/** Every page of a list, by its cursors. */
+export async function pages(
+  source: Source,
+  list: JobList,
+  tenantId: string | null,
+  limit: number,
+): Promise<JobsPage[]> {
+  const all: JobsPage[] = [];
+  for (let after: string | null = null; ;) {
+    const page: JobsPage = await source.details.jobs({ list, tenantId, after, limit }, never);
+    all.push(page);
+    if (page.next === null) return all;
+    after = page.next;
+  }
+}
