@@ -23,7 +23,9 @@ const cursorSchema = z.tuple([z.string(), z.string().refine(isTime), z.string().
 function isTime(text: string): boolean {
   const parts = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(\.\d{1,6})?(\+00)?$/.exec(text);
   if (parts === null) return text === 'infinity' || text === '-infinity';
-  return !Number.isNaN(Date.parse(`${parts[1] ?? ''}T${parts[2] ?? ''}Z`));
+  const at = new Date(`${parts[1] ?? ''}T${parts[2] ?? ''}Z`);
+  // A 31st of February would be read as the 3rd of March.
+  return !Number.isNaN(at.getTime()) && at.toISOString().startsWith(parts[1] ?? '');
 }
 
 /** What a list says of itself. */

@@ -84,7 +84,8 @@ export function sorted(
   return `
   WITH read AS MATERIALIZED (
     SELECT j.id, ${time} AS at FROM ${jobs} j
-     WHERE j.state = ${stateLiteral(word)}${allQueues ? '' : ' AND j.queue = $4'} LIMIT ${SORTED + 1}
+     WHERE j.state = ${stateLiteral(word)}${allQueues ? '' : ' AND j.queue = $4'}
+     ORDER BY j.queue, j.priority, j.scheduled_at, j.id LIMIT ${SORTED + 1}
   ), picked AS (
     SELECT id, at FROM read
      WHERE (at, id) ${order === 'ASC' ? '>' : '<'} ($1, $2)

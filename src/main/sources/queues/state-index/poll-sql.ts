@@ -44,6 +44,11 @@ function groups(table: StateTable, states: readonly string[], queue: string | nu
 export const withGroups = (table: StateTable, states: readonly string[], queue: string | null): string =>
   `WITH RECURSIVE ${groups(table, states, queue)}`;
 
+/**
+ * Of a group, also where the order does not matter: without it PostgreSQL takes any rows that match for quick to find, and scans the
+ * table for them (6,375 blocks for five groups of discarded jobs among 200,000 jobs).
+ */
+const inOrder = 'ORDER BY j.scheduled_at, j.id';
 const inGroup = 'j.state = g.state AND j.queue = g.queue AND j.priority = g.priority';
 
 /** States of the groups that a poll walks. */
@@ -79,10 +84,10 @@ export function poll(table: StateTable, limit: number): string {
         FROM (SELECT ${readyAt} AS ready_at, j.${createdAt} AS created_at, j.scheduled_at, ${claimable} AS claimable
                 FROM ${jobs} j
                WHERE ${inGroup}${condition}
-               ORDER BY j.scheduled_at, j.id
+               ${inOrder}
                LIMIT ${limit}) seen`;
   const count = (condition: string) =>
-    `SELECT count(*)::int AS n FROM (SELECT FROM ${jobs} j WHERE ${inGroup}${condition} LIMIT ${limit}) counted`;
+    `SELECT count(*)::int AS n FROM (SELECT FROM ${jobs} j WHERE ${inGroup}${condition} ${inOrder} LIMIT ${limit}) counted`;
   const untilDue = claimsDueOnly ? [states.available, ...states.waiting] : states.waiting;
   const rest = [states.dead, states.blocked, states.held].filter((word) => word !== null);
   const parts = [
@@ -114,7 +119,7 @@ export function poll(table: StateTable, limit: number): string {
                     coalesce(json_agg(DISTINCT run.owner) FILTER (WHERE NOT run.stale AND run.owner IS NOT NULL), '[]') AS owners
                FROM (SELECT j.attempted_at, ${table.owner} AS owner,
                             coalesce(j.attempted_at < ${now} - interval '${table.staleAfterMs} ms', false) AS stale
-                       FROM ${jobs} j WHERE ${inGroup} LIMIT ${limit}) run) own
+                       FROM ${jobs} j WHERE ${inGroup} ${inOrder} LIMIT ${limit}) run) own
            WHERE ${isOf([states.running])}) r`,
     `
   SELECT 'kept', row_to_json(r)

@@ -140,7 +140,7 @@ export class StateIndexReader implements QueueReader<PostgresSession> {
           ]),
       ...(canPoll && poll.isCut
         ? [
-            `Only the first ${sql.GROUPS.toLocaleString('en')} groups of jobs (queue, state and priority) are looked into: counts are "at least".`,
+            `Only the first ${sql.GROUPS.toLocaleString('en')} groups of jobs (queue, state and priority) are looked into: counts are "at least", and queues late in the alphabet may be missing.`,
           ]
         : []),
       ...(lateMs > UNMOVED_MS
