@@ -135,7 +135,10 @@ function judge(system: WatchedSystem, measured: readonly Measured[]): (typeof ve
   const parts = [
     [growth <= targets.growth, `reads differ ${number(growth, 2)} times (target: ${targets.growth})`],
     [p95Ms < targets.p95Ms, `p95 of a poll ${number(p95Ms, 1)} ms (target: under ${targets.p95Ms})`],
-    [ratio >= targets.fewerThanPeer, `${number(ratio, 1)} times fewer reads (target: ${targets.fewerThanPeer})`],
+    [
+      ratio >= targets.fewerThanPeer,
+      `${number(ratio, 1)} times fewer reads (target: ${targets.fewerThanPeer})`,
+    ],
   ] as const;
   for (const [isReached, what] of parts) console.log(`${isReached ? 'holds ' : 'MISSED'}  ${what}`);
   return {
