@@ -1,7 +1,7 @@
 // What Oban has beside its jobs, and the statements that its own nodes send. Facts of its migrations 10 to 15.
 import { quotePgName } from '../../postgres-errors.ts';
 import { sorted } from '../state-index/look-sql.ts';
-import { jobLimit, poll } from '../state-index/poll-sql.ts';
+import { pollPlan, poll } from '../state-index/poll-sql.ts';
 import { INDEX_COLUMNS, jobsTable, ms, type StateTable } from '../state-index/state-table.ts';
 import type { WatchedTables } from '../../health/watched-tables.ts';
 
@@ -77,7 +77,7 @@ RETURNING j.*`,
       },
       {
         name: "Headway's poll",
-        sql: poll(state, jobLimit(1)),
+        sql: poll(state, pollPlan(1)),
         wants: [main('A poll reads every job')],
       },
       {

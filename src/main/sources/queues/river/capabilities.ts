@@ -10,7 +10,7 @@ export const riverCapabilities: Capabilities = {
     },
     depth: {
       kind: 'bounded',
-      note: 'Exact up to 200 jobs of a state and priority; fewer with hundreds of queues.',
+      note: 'Exact up to 200 jobs of a state and priority; of over 100 groups (queue, state and priority) less, down to 4.',
     },
     running: { kind: 'bounded', note: 'As depth.' },
     stale: {

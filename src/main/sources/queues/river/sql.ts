@@ -1,7 +1,7 @@
 // What River has beside its jobs, and the statements that its own clients send. Facts of its migrations 2 to 8 and of 0.44's queries.
 import { quotePgName } from '../../postgres-errors.ts';
 import { sorted } from '../state-index/look-sql.ts';
-import { jobLimit, poll } from '../state-index/poll-sql.ts';
+import { pollPlan, poll } from '../state-index/poll-sql.ts';
 import { INDEX_COLUMNS, jobsTable, ms, type StateTable } from '../state-index/state-table.ts';
 import type { WatchedTables } from '../../health/watched-tables.ts';
 
@@ -91,7 +91,7 @@ RETURNING river_job.*`,
       },
       {
         name: "Headway's poll",
-        sql: poll(state, jobLimit(1)),
+        sql: poll(state, pollPlan(1)),
         wants: [main('A poll reads every job')],
       },
       {

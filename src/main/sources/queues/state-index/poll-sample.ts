@@ -21,8 +21,6 @@ export interface PollSample {
   unclaimable: number;
 }
 
-type Waiting = PollPart<'waiting'>;
-
 /** `limit`: jobs that were read of each group at most. */
 export function pollSample(rows: readonly PollRow[], limit: number, { states }: StateTable): PollSample {
   const of = <P extends PollRow['part']>(part: P): PollPart<P>[] =>
@@ -52,9 +50,9 @@ export function pollSample(rows: readonly PollRow[], limit: number, { states }: 
           queue,
           {
             ...nothingQueued(queue),
-            ready: sum(own, ({ ready, entries }) => boundBy(count(entries), ready), isCut),
-            delayed: sum(own, ({ later }) => count(later), isCut),
-            oldestReady: oldestReady(own, limit, isCut),
+            ready: sum(own, ({ ready, due_whole }) => (due_whole ? exact : atLeast)(ready), isCut),
+            delayed: sum(own, ({ later, later_whole }) => (later_whole ? exact : atLeast)(later), isCut),
+            oldestReady: oldestReady(own, isCut),
             running: sum(runs, ({ entries }) => count(entries), isCut),
             stale: sum(runs, ({ stale, entries }) => boundBy(count(entries), stale), isCut),
             lastStartedAtMs: newest(runs.map(({ newest_at }) => newest_at)),
@@ -80,7 +78,7 @@ export function pollSample(rows: readonly PollRow[], limit: number, { states }: 
     unmovedSinceMs: oldest(
       of('waiting').flatMap(({ state, ready_at }) => (state === states.available ? [] : [ready_at])),
     ),
-    unclaimable: of('waiting').reduce((total, { entries, ready }) => total + entries - ready, 0),
+    unclaimable: of('waiting').reduce((total, { due, ready }) => total + due - ready, 0),
   };
 }
 
@@ -92,7 +90,7 @@ function sum<R>(rows: readonly R[], of: (row: R) => Count, isCut: boolean): Coun
 const boundBy = ({ kind }: Count, value: number): Count => ({ value, kind });
 
 /** Jobs come by their scheduled time and are ready no sooner: what was not seen of a group is younger than its last one. */
-function oldestReady(rows: readonly Waiting[], limit: number, isCut: boolean): TenantSample['oldestReady'] {
+function oldestReady(rows: readonly PollPart<'waiting'>[], isCut: boolean): TenantSample['oldestReady'] {
   let found: { readyAtMs: number; createdAtMs: number } | null = null;
   for (const { ready_at, created_at } of rows) {
     if (ready_at === null || created_at === null) continue;
@@ -103,9 +101,7 @@ function oldestReady(rows: readonly Waiting[], limit: number, isCut: boolean): T
   const { readyAtMs } = found;
   const isProven =
     !isCut &&
-    rows.every(
-      ({ entries, seen_until }) => entries < limit || (seen_until !== null && readyAtMs <= seen_until),
-    );
+    rows.every(({ due_whole, seen_until }) => due_whole || (seen_until !== null && readyAtMs <= seen_until));
   return { ...found, bound: isProven ? 'exact' : 'at-least' };
 }
 

@@ -4,11 +4,24 @@ import { quotePgName } from '../../postgres-errors.ts';
 import { jobsTable, ms, stateLiteral, type StateTable } from './state-table.ts';
 
 /** Groups (a state, a queue and a priority that jobs have) looked into at most. */
-export const GROUPS = 8_000;
-const JOBS = { inAll: 20_100, most: 201, least: 10 };
-/** How many jobs are read of each group when there are so many. */
-export const jobLimit = (groups: number): number =>
-  Math.max(JOBS.least, Math.min(JOBS.most, Math.floor(JOBS.inAll / Math.max(1, groups))));
+export const GROUPS = 10_500;
+/** Up to so many groups, jobs that are due and jobs that are not are read apart; of more, the first jobs of each group only. */
+const APART = 100;
+/** Jobs read of one group, and of all: of more than `many` groups only as many as show who is late. */
+const JOBS = { most: 201, least: 4, inAll: { some: 20_100, many: 6_000 }, many: 400 };
+/** How a poll reads when there are so many groups. */
+export function pollPlan(groups: number): PollPlan {
+  const { most, least, inAll, many } = JOBS;
+  const share = Math.floor((groups > many ? inAll.many : inAll.some) / Math.max(1, groups));
+  return { apart: groups <= APART, limit: Math.max(least, Math.min(most, share)) };
+}
+
+export interface PollPlan {
+  /** Whether the jobs of a group that are due, and those that are not, are each read up to the limit. */
+  apart: boolean;
+  /** Jobs read of each group when there are so many. */
+  limit: number;
+}
 /** Newest of a queue's completed jobs that are looked at for when one ended. */
 const COMPLETED = 5;
 
@@ -63,25 +76,27 @@ export const groupCount = (table: StateTable): string =>
   `${withGroups(table, polledStates(table), null)} SELECT count(*)::int AS groups FROM groups`;
 
 /**
- * Everything of one poll in one snapshot, as rows of several shapes (rows.ts). `limit`: jobs read of each group.
+ * Everything of one poll in one snapshot, as rows of several shapes (rows.ts).
  * Walks: the groups (above); of each group the jobs that are due and those that are not, or the first ones.
  *
  * The clock is read after the snapshot was taken, as PostgreSQL takes it before it executes anything: no row lies in its future.
  */
-export function poll(table: StateTable, limit: number): string {
+export function poll(table: StateTable, { apart, limit }: PollPlan): string {
   const { states, claimsDueOnly, now } = table;
   const jobs = jobsTable(table);
   const { createdAt, diedAt, endedAt } = table.columns;
   // A clock of a client that runs ahead must not make a claimable job one of the future.
   const readyAt = `least(${table.readyAt}, ${now})`;
   const isOf = (words: readonly string[]) => `g.state IN (${words.map(stateLiteral).join(', ')})`;
-  const seen = (claimable: string, condition: string) => `
+  // Of the first jobs by scheduled time those that are due come first: one that is not proves that all due ones were seen.
+  const seen = (isDue: string, claimable: string, condition: string) => `
       SELECT count(*)::int AS entries,
-             count(*) FILTER (WHERE seen.claimable)::int AS ready,
-             ${ms('min(seen.ready_at) FILTER (WHERE seen.claimable)')} AS ready_at,
-             ${ms('(array_agg(seen.created_at ORDER BY seen.ready_at) FILTER (WHERE seen.claimable))[1]')} AS created_at,
+             count(*) FILTER (WHERE seen.due)::int AS due,
+             count(*) FILTER (WHERE seen.due AND seen.claimable)::int AS ready,
+             ${ms('min(seen.ready_at) FILTER (WHERE seen.due AND seen.claimable)')} AS ready_at,
+             ${ms('(array_agg(seen.created_at ORDER BY seen.ready_at) FILTER (WHERE seen.due AND seen.claimable))[1]')} AS created_at,
              ${ms(`greatest(least(max(seen.scheduled_at), ${now}), 'epoch')`)} AS seen_until
-        FROM (SELECT ${readyAt} AS ready_at, j.${createdAt} AS created_at, j.scheduled_at, ${claimable} AS claimable
+        FROM (SELECT ${readyAt} AS ready_at, j.${createdAt} AS created_at, j.scheduled_at, ${isDue} AS due, (${claimable}) AS claimable
                 FROM ${jobs} j
                WHERE ${inGroup}${condition}
                ${inOrder}
@@ -91,20 +106,28 @@ export function poll(table: StateTable, limit: number): string {
   const untilDue = claimsDueOnly ? [states.available, ...states.waiting] : states.waiting;
   const rest = [states.dead, states.blocked, states.held].filter((word) => word !== null);
   const parts = [
-    `
+    apart
+      ? `
   SELECT 'waiting' AS part, row_to_json(r) AS data
-    FROM (SELECT g.state::text AS state, g.queue, due.*, later.n AS later
+    FROM (SELECT g.state::text AS state, g.queue, first.*, first.entries < ${limit} AS due_whole,
+                 later.n AS later, later.n < ${limit} AS later_whole
             FROM groups g
-           CROSS JOIN LATERAL (${seen(claimsDueOnly ? `(${table.claimable})` : 'true', ` AND j.scheduled_at <= ${now}`)}) due
+           CROSS JOIN LATERAL (${seen('true', 'true', ` AND j.scheduled_at <= ${now}`)}) first
            CROSS JOIN LATERAL (${count(` AND j.scheduled_at > ${now}`)}) later
+           WHERE ${isOf(untilDue)}) r`
+      : `
+  SELECT 'waiting' AS part, row_to_json(r) AS data
+    FROM (SELECT g.state::text AS state, g.queue, first.*, first.entries < ${limit} OR first.due < first.entries AS due_whole,
+                 first.entries - first.due AS later, first.entries < ${limit} AS later_whole
+            FROM groups g CROSS JOIN LATERAL (${seen(`j.scheduled_at <= ${now}`, 'true', '')}) first
            WHERE ${isOf(untilDue)}) r`,
     ...(claimsDueOnly
       ? []
       : [
           `
   SELECT 'waiting', row_to_json(r)
-    FROM (SELECT g.state::text AS state, g.queue, free.*, 0 AS later
-            FROM groups g CROSS JOIN LATERAL (${seen(`(${table.claimable})`, '')}) free
+    FROM (SELECT g.state::text AS state, g.queue, first.*, first.entries < ${limit} AS due_whole, 0 AS later, true AS later_whole
+            FROM groups g CROSS JOIN LATERAL (${seen('true', table.claimable, '')}) first
            WHERE ${isOf([states.available])}) r`,
         ]),
     `

@@ -17,14 +17,17 @@ export const pollRow = z.discriminatedUnion('part', [
       state: z.string(),
       queue: z.string(),
       /** Jobs seen whose time has come; those that no claim takes are not among the ready. */
-      entries: count,
+      due: count,
       ready: count,
+      /** Whether these are all. */
+      due_whole: z.boolean(),
       ready_at: time,
       created_at: time,
-      /** The scheduled time of the last one seen: no unseen one was ready before. */
+      /** The scheduled time of the last job seen: no unseen one was ready before. */
       seen_until: time,
-      /** Jobs seen whose time has not come. */
+      /** Jobs seen whose time has not come, and whether these are all. */
       later: count,
+      later_whole: z.boolean(),
     }),
   }),
   z.object({

@@ -111,9 +111,9 @@ export class StateIndexReader implements QueueReader<PostgresSession> {
 
   async #poll(session: PostgresSession, signal: AbortSignal): Promise<PollSample> {
     const { table, canPoll } = this.#parts;
-    const limit = sql.jobLimit(this.#groups);
-    const statement = canPoll ? sql.poll(table, limit) : sql.clockAlone;
-    const sample = pollSample(await session.rows(pollRow, statement, signal), limit, table);
+    const plan = sql.pollPlan(this.#groups);
+    const statement = canPoll ? sql.poll(table, plan) : sql.clockAlone;
+    const sample = pollSample(await session.rows(pollRow, statement, signal), plan.limit, table);
     return canPoll ? sample : { ...sample, isCut: true, busy: null };
   }
 

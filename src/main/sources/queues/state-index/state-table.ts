@@ -29,7 +29,7 @@ export interface StateTable {
   now: string;
   /** When a waiting job became, or will become, free to start. Never before its scheduled time. */
   readyAt: string;
-  /** Whether a claim takes an available job at all. */
+  /** Whether a claim takes an available job at all, whenever. */
   claimable: string;
   /** Who runs it, as text. */
   owner: string;
