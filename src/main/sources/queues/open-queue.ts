@@ -9,6 +9,7 @@ import { advisePostgresIndexes } from '../health/postgres-index-advice.ts';
 import { MysqlSession } from '../mysql-session.ts';
 import { PostgresSession } from '../postgres-session.ts';
 import type { Source } from '../source.ts';
+import { inspectBullmq } from './bullmq/bullmq-reader.ts';
 import { inspectGraphileWorker } from './graphile-worker/graphile-worker-reader.ts';
 import { inspectMysqlJobs } from './jobs-table/mysql-jobs-reader.ts';
 import { inspectPostgresJobs } from './jobs-table/postgres-jobs-reader.ts';
@@ -37,6 +38,7 @@ type Inspect<S extends QueueSession> = (
 const onPostgres: Partial<Record<Exclude<QueueSystem, 'jobs-table'>, Inspect<PostgresSession>>> = {
   'pg-boss': inspectPgBoss,
   'graphile-worker': inspectGraphileWorker,
+  bullmq: inspectBullmq,
 };
 const onMysql: Partial<Record<QueueSystem, Inspect<MysqlSession>>> = {};
 
