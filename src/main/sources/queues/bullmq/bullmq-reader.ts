@@ -133,16 +133,16 @@ class BullmqReader implements QueueReader<PostgresSession> {
   }
 
   jobs(session: PostgresSession, query: JobsQuery, signal: AbortSignal) {
-    return jobsPage(session, this.#found.schema, query, signal);
+    return byIndex(session, signal, () => jobsPage(session, this.#found.schema, query, signal));
   }
 
   job(session: PostgresSession, id: string, signal: AbortSignal) {
     const columns = this.#found.relations.find(({ name }) => name === 'job')?.columns ?? [];
-    return jobDetail(session, this.#found.schema, columns, id, signal);
+    return byIndex(session, signal, () => jobDetail(session, this.#found.schema, columns, id, signal));
   }
 
   locks(session: PostgresSession, query: LocksQuery, signal: AbortSignal) {
-    return locksPage(session, this.#found.schema, query, signal);
+    return byIndex(session, signal, () => locksPage(session, this.#found.schema, query, signal));
   }
 
   async watched(session: PostgresSession, signal: AbortSignal): Promise<WatchedTables> {
@@ -150,5 +150,15 @@ class BullmqReader implements QueueReader<PostgresSession> {
     const [first] = await session.rows(queueNameRow, sql.queueNames(schema), signal);
     const { now_ms: nowMs } = await session.row(clockRow, sql.clock, signal);
     return watchedTables(schema, first?.queue ?? 'queue', nowMs, has);
+  }
+}
+
+/** Plans as polls do, for this once: the index advisor explains on the same session, as the server plans for others. */
+async function byIndex<T>(session: PostgresSession, signal: AbortSignal, look: () => Promise<T>): Promise<T> {
+  await session.rows(anyRow, sql.planning, signal);
+  try {
+    return await look();
+  } finally {
+    if (!session.lost) await session.rows(anyRow, sql.planningEnds, signal);
   }
 }
