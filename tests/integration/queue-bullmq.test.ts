@@ -199,7 +199,8 @@ test('limits that hold jobs back are told', async () => {
   await queue.addBulk([1, 2].map((i) => ({ name: 'n', data: { i } })));
   const worker = bull.worker('slow', () => Promise.resolve());
   await until(async () => (await queue.getCompletedCount()) === 1);
-  await worker.close();
+  // It waits for the window otherwise.
+  await worker.close(true);
   await using source = bull.source();
   await source.snapshot(never);
   expect((await source.probe(never)).warnings).toEqual([
