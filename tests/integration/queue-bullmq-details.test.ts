@@ -360,7 +360,7 @@ describe('abilities', () => {
     try {
       await using source = bull.source(root);
       const { pause, resume, retry } = (await source.details.capabilities(never)).actions;
-      expect([pause.support, resume.support, retry.support]).toEqual(['none', 'none', 'native']);
+      expect([pause.support, resume.support, retry.support]).toEqual(['none', 'none', 'protocol']);
     } finally {
       await bull.root.query('ALTER FUNCTION bullmq.pause_away RENAME TO pause');
     }

@@ -5,6 +5,7 @@ import type { JobsQuery, LocksQuery } from '../../../../contract/queue-jobs.ts';
 import type { TenantInfo } from '../../../../core/sample.ts';
 import type { WatchedTables } from '../../health/watched-tables.ts';
 import type { PostgresSession } from '../../postgres-session.ts';
+import { byIndex, planByIndex } from '../by-index.ts';
 import type { QueueRead, QueueReader } from '../queue-reader.ts';
 import { capabilitiesFound } from './capabilities.ts';
 import { indexesFound, lastingWarnings, mismatch, passingWarnings } from './found-schema.ts';
@@ -101,7 +102,7 @@ class BullmqReader implements QueueReader<PostgresSession> {
 
   async sample(session: PostgresSession, signal: AbortSignal): Promise<QueueRead> {
     const { schema, has, readable } = this.#found;
-    if (!this.#isPlanning) await session.rows(anyRow, sql.planning, signal);
+    if (!this.#isPlanning) await session.rows(anyRow, planByIndex, signal);
     this.#isPlanning = true;
     const found = await session.rows(queueRow, sql.queues(schema, readable), signal);
     const queues = found.slice(0, sql.QUEUES);
@@ -150,15 +151,5 @@ class BullmqReader implements QueueReader<PostgresSession> {
     const [first] = await session.rows(queueNameRow, sql.queueNames(schema), signal);
     const { now_ms: nowMs } = await session.row(clockRow, sql.clock, signal);
     return watchedTables(schema, first?.queue ?? 'queue', nowMs, has);
-  }
-}
-
-/** Plans as polls do, for this once: the index advisor explains on the same session, as the server plans for others. */
-async function byIndex<T>(session: PostgresSession, signal: AbortSignal, look: () => Promise<T>): Promise<T> {
-  await session.rows(anyRow, sql.planning, signal);
-  try {
-    return await look();
-  } finally {
-    if (!session.lost) await session.rows(anyRow, sql.planningEnds, signal);
   }
 }

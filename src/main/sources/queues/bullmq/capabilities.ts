@@ -6,11 +6,15 @@ import {
   type Capability,
 } from '../../../../contract/capabilities.ts';
 
-const byFunction = (how: string, hazards: readonly string[], coversNewArrivals = false): Capability => ({
-  support: 'native',
+const byFunction = (
+  how: string,
+  hazards: readonly string[],
+  support: 'native' | 'protocol' = 'protocol',
+): Capability => ({
+  support,
   how,
   durable: true,
-  coversNewArrivals,
+  coversNewArrivals: support === 'native',
   hazards: [...hazards],
 });
 
@@ -45,25 +49,24 @@ export const bullmqCapabilities: Capabilities = {
     pause: byFunction(
       'pause(queue, true) sets the queue’s own flag, which every claim reads.',
       ['Delayed jobs still come due, and wait.', 'Jobs that run finish.'],
-      true,
+      'native',
     ),
-    resume: byFunction('pause(queue, false) removes the flag and wakes the workers.', [
-      'All that has gathered starts at once.',
-    ]),
+    resume: byFunction(
+      'pause(queue, false) removes the flag and wakes the workers.',
+      ['All that has gathered starts at once.'],
+      'native',
+    ),
     drain: unsupported(
       'Producers cannot be refused, and BullMQ’s own drain() deletes waiting jobs instead of working them off: see discard.',
     ),
-    unlock: {
-      support: 'protocol',
-      how: "move_active_to_wait(queue, id, '0', now) puts an active job back whoever holds its lock; workers do the same by themselves for locks that ran out, in two passes.",
-      durable: true,
-      coversNewArrivals: false,
-      hazards: [
+    unlock: byFunction(
+      "move_active_to_wait(queue, id, '0', now) puts an active job back whoever holds its lock; workers do the same by themselves for locks that ran out, in two passes.",
+      [
         'A worker that still runs the job goes on, so that it may run twice; its finish is then refused.',
         'It is not counted as stalled, so that a job that kills its workers is never given up.',
         'A job with a priority goes to the front of it, one without to the end.',
       ],
-    },
+    ),
     retry: byFunction(
       "reprocess_job(queue, id, 'failed', …) for one job; retry_jobs(queue, 'failed', count, before) for many.",
       [

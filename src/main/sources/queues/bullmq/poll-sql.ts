@@ -119,17 +119,6 @@ export const schemaVersion = (schema: string): string => `
 export const touch = (schema: string): string => `
   SELECT 1 FROM ${table(schema, 'job')}, ${table(schema, 'meta')}, ${table(schema, 'job_dependency')} LIMIT 0`;
 
-/**
- * For this session: a statement of so many small parts would be compiled for longer than it runs, and where the
- * statistics are wrong a plan would sort all jobs of a queue instead of reading the first by the index.
- */
-const SETTINGS = `('jit', 'enable_sort', 'enable_bitmapscan', 'enable_seqscan')`;
-export const planning = `
-  SELECT set_config(name, 'off', false) FROM pg_settings WHERE name IN ${SETTINGS}`;
-/** As the session began. */
-export const planningEnds = `
-  SELECT set_config(name, reset_val, false) FROM pg_settings WHERE name IN ${SETTINGS}`;
-
 /** A CTE `walk` of the queues that have jobs or settings; `more` than are wanted by one. Walks: both primary keys, skipping. */
 const queueWalk = (schema: string): string => {
   const first = (name: 'job' | 'meta', after = '') =>
