@@ -44,7 +44,7 @@ export function byPriority(schema: string, when: 'due' | 'later', held: boolean)
   const isAfter =
     when === 'due'
       ? '(e.priority, e.run_at, e.id) > ($2::smallint, $3::timestamptz, $4::bigint)'
-      : '(e.run_at, e.id) > ($3::timestamptz, $4::bigint)';
+      : '$2::smallint IS NOT NULL AND (e.run_at, e.id) > ($3::timestamptz, $4::bigint)';
   const from =
     when === 'due'
       ? `CASE WHEN p.priority = $2::smallint THEN coalesce($3::timestamptz, '-infinity') ELSE '-infinity' END`
@@ -68,7 +68,7 @@ export function byPriority(schema: string, when: 'due' | 'later', held: boolean)
           AND (e.priority, e.run_at) >= (p.priority, ${from})
           AND (e.priority, e.run_at) <= (p.priority, ${when === 'due' ? 'now()' : `timestamptz 'infinity'`})
           AND ${when === 'due' ? 'true' : 'e.run_at > now()'}
-          AND ($3::timestamptz IS NULL OR ${isAfter})
+          AND ($3::timestamptz IS NULL OR (${isAfter}))
           AND ($1::int IS NULL OR e.task_id = $1::int)
           ${when === 'due' ? `AND ${held ? `EXISTS (SELECT FROM ${queues} WHERE NOT is_available) AND ${isHeld}` : `NOT (${isHeld})`}` : ''}
         ORDER BY e.priority, e.run_at, e.id
