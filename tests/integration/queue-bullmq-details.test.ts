@@ -260,7 +260,8 @@ describe('one job', () => {
     expect(fields.get('max_attempts')).toBe('3');
     expect(fields.has('data')).toBe(false);
     expect(await source.details.job(`${ODD}:none`, never)).toBeNull();
-    expect(await source.details.job('nothing', never)).toBeNull();
+    for (const other of ['nothing', '', ':', '\0:1', ':'.repeat(5_000)])
+      expect(await source.details.job(other, never)).toBeNull();
   });
 
   test('a payload of megabytes is cut, results are redacted, a queue may have a colon', async () => {

@@ -13,10 +13,14 @@ const STATES: Readonly<Record<string, QueueJob['state']>> = {
 /** BullMQ's own key for a job. Its queues have no colon in their names. */
 export const jobKey = ({ queue, id }: Pick<JobRow, 'queue' | 'id'>): string => `${queue}:${id}`;
 
+/** Colons of a queue's name and an id that are looked at. */
+const COLONS = 20;
 /** All queues and ids that a key may mean: other clients may have put a colon into a queue's name. */
 export function keyParts(key: string): { queue: string; id: string }[] {
   const parts: { queue: string; id: string }[] = [];
-  for (let at = key.indexOf(':'); at !== -1; at = key.indexOf(':', at + 1))
+  // PostgreSQL has no such text.
+  if (key.includes('\0')) return parts;
+  for (let at = key.indexOf(':'); at !== -1 && parts.length < COLONS; at = key.indexOf(':', at + 1))
     parts.push({ queue: key.slice(0, at), id: key.slice(at + 1) });
   return parts;
 }
