@@ -13,6 +13,7 @@ import { inspectGraphileWorker } from './graphile-worker/graphile-worker-reader.
 import { inspectMysqlJobs } from './jobs-table/mysql-jobs-reader.ts';
 import { inspectPostgresJobs } from './jobs-table/postgres-jobs-reader.ts';
 import { inspectPgBoss } from './pg-boss/pg-boss-reader.ts';
+import { inspectQueen } from './queen/queen-reader.ts';
 import type { QueueReader, QueueSession } from './queue-reader.ts';
 import { QueueSource } from './queue-source.ts';
 
@@ -37,6 +38,7 @@ type Inspect<S extends QueueSession> = (
 const onPostgres: Partial<Record<Exclude<QueueSystem, 'jobs-table'>, Inspect<PostgresSession>>> = {
   'pg-boss': inspectPgBoss,
   'graphile-worker': inspectGraphileWorker,
+  queen: inspectQueen,
 };
 const onMysql: Partial<Record<QueueSystem, Inspect<MysqlSession>>> = {};
 
