@@ -35,7 +35,7 @@ export function partitionSample(
   let oldest: Oldest | null = null;
   let worstGroup: string | null = null;
   for (const group of groups) {
-    if (group.oldest === null || (oldest !== null && group.oldest.readyAtMs >= oldest.readyAtMs)) continue;
+    if (group.oldest === null || (oldest !== null && !isOlder(group.oldest, oldest))) continue;
     oldest = group.oldest;
     worstGroup = group.row.consumer_group;
   }
@@ -77,7 +77,8 @@ function groupSample(row: ConsumerRow, depth: number): GroupSample {
 }
 
 function oldestOf(row: ConsumerRow, beyond: boolean): Oldest | null {
-  const bound = beyond && row.live ? 'at-least' : 'exact';
+  // Where the walk did not reach the lease's end, the first one behind it is not known.
+  const bound = beyond ? 'at-least' : 'exact';
   const readyAt = (createdAt: number, freedAt: number): Oldest => ({
     readyAtMs: Math.max(createdAt + row.delay_ms, freedAt, row.quiet_at ?? -Infinity),
     createdAtMs: createdAt,
@@ -91,11 +92,14 @@ function oldestOf(row: ConsumerRow, beyond: boolean): Oldest | null {
   if (row.after_at !== null && isDue) found.push(readyAt(row.after_at, -Infinity));
   if (beyond && row.since_lease_at !== null) found.push(readyAt(row.since_lease_at, -Infinity));
   return found.reduce<Oldest | null>(
-    (oldest, next) => (oldest === null || next.readyAtMs < oldest.readyAtMs ? next : oldest),
+    (oldest, next) => (oldest === null || isOlder(next, oldest) ? next : oldest),
     null,
   );
 }
 
+/** Of messages that became ready together, as at the end of a wait for quiet, the first one counts. */
+const isOlder = (a: Oldest, b: Oldest): boolean =>
+  a.readyAtMs < b.readyAtMs || (a.readyAtMs === b.readyAtMs && a.createdAtMs < b.createdAtMs);
 const capped = (count: number, depth: number): Count => (count < depth ? exact(count) : atLeast(count));
 const isParked = ({ live, worker_id }: ConsumerRow): boolean =>
   live && worker_id?.startsWith(PARKED_BY) === true;
