@@ -1,7 +1,9 @@
 // Lists, pages, details and leases of Queen's messages, against what its own statements did and all rows say.
 import type { Client } from 'pg';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { z } from 'zod';
 import type { JobList, JobsPage, QueueJob } from '../../src/contract/queue-jobs.ts';
+import { waiting } from '../../src/main/sources/queues/queen/look-sql.ts';
 import type { Source } from '../../src/main/sources/source.ts';
 import { startPostgres, type Postgres } from '../harness/postgres.ts';
 import { createQueen, queenMessages, queenPartition } from '../harness/queen-schema.ts';
@@ -19,14 +21,19 @@ beforeAll(async () => {
   queen = new QueenClient(root);
 });
 afterAll(async () => {
-  await source[Symbol.asyncDispose]();
   await root.end();
   await pg[Symbol.asyncDispose]();
 });
 beforeEach(async () => {
   await createQueen(root, 'current');
-  await source?.[Symbol.asyncDispose]();
   source = queenSource(pg);
+});
+afterEach(() => source[Symbol.asyncDispose]());
+
+const planRow = z.object({
+  'QUERY PLAN': z.tuple([
+    z.object({ Plan: z.object({ 'Shared Hit Blocks': z.number(), 'Shared Read Blocks': z.number() }) }),
+  ]),
 });
 
 const page = (
@@ -125,6 +132,28 @@ describe('pages', () => {
     const rest = await page('ready', 'q/Default', first.next, 50);
     expect(rest.jobs.slice(0, 20)).toEqual(before.slice(10));
     expect(rest.jobs.length).toBe(21);
+  });
+
+  test('a page far behind costs what the first one does', async () => {
+    const partition = await queenPartition(root, 'deep');
+    await queenMessages(root, partition, 40_000, '50000 - n');
+    await queen.pop(partition, { size: 50 });
+    await root.query('VACUUM ANALYZE');
+    const dialect = { schema: 'queen', hasDeadLetters: true, hasSubscriptions: true, hasState: true };
+    const buffersAfter = async (n: number) => {
+      const { rows: places } = await root.query(
+        'SELECT created_at::text AS at, id FROM queen.messages ORDER BY created_at, id OFFSET $1 LIMIT 1',
+        [n],
+      );
+      const { at, id } = z.object({ at: z.string(), id: z.string() }).parse(places[0]);
+      const { rows } = await root.query(
+        `EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) ${waiting(dialect, 'ready')}`,
+        ['deep', 'Default', at, id, '', 100],
+      );
+      const [{ Plan: plan }] = planRow.parse(rows[0])['QUERY PLAN'];
+      return plan['Shared Hit Blocks'] + plan['Shared Read Blocks'];
+    };
+    expect((await buffersAfter(39_000)) / (await buffersAfter(60))).toBeLessThan(1.5);
   });
 
   test('a place of another list, or none at all, is refused; so is a tenant that cannot be', async () => {

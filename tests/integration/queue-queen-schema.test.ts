@@ -121,7 +121,7 @@ test('without the index a large table is not searched: nothing is claimed, and t
   expect((await source.probe(never)).warnings).toEqual([]);
 });
 
-test('a killed session is one failure, and the next call works; nothing can be written', async () => {
+test('a killed session is one failure at most, and the next call works', async () => {
   await createQueen(root, 'current');
   await queenPartition(root, 'q');
   await using source = queenSource(pg);
@@ -162,8 +162,9 @@ describe('ten thousand partitions', () => {
   const add = (from: number, to: number) =>
     root.query(
       `DROP INDEX IF EXISTS queen.messages_partition_transaction_unique, queen.idx_messages_partition_created;
-       INSERT INTO queen.messages (transaction_id, partition_id, payload, created_at)
-       SELECT n::text, p.id, '{}', now() - interval '1 s' * (1000 - n) FROM generate_series(${from}, ${to}) n, queen.partitions p;
+       INSERT INTO queen.messages (id, transaction_id, partition_id, payload, created_at)
+       SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, n, p.id, '{}', now() - interval '1 s' * (1000 - n)
+         FROM queen.partitions p, generate_series(${from}, ${to}) n;
        CREATE UNIQUE INDEX messages_partition_transaction_unique ON queen.messages (partition_id, transaction_id);
        CREATE INDEX idx_messages_partition_created ON queen.messages (partition_id, created_at, id);`,
     );
@@ -192,20 +193,25 @@ describe('ten thousand partitions', () => {
 
   test('a poll of a million messages reads hardly more than of ten thousand, and tells the truth of each partition', async () => {
     await createQueen(root, 'current');
-    // The check of a million foreign keys is no part of this.
-    await root.query('SET jit = off; ALTER TABLE queen.messages DROP CONSTRAINT messages_partition_id_fkey');
+    // What makes a million rows slow to write and is read by no poll is left out.
+    await root.query(
+      `SET jit = off; ALTER TABLE queen.messages DROP CONSTRAINT messages_partition_id_fkey, DROP CONSTRAINT messages_pkey CASCADE;
+       ALTER TABLE queen.messages SET UNLOGGED`,
+    );
     await root.query(
       `INSERT INTO queen.queues (name) SELECT 'queue ' || n FROM generate_series(1, 10) n;
-       INSERT INTO queen.partitions (queue_id, name) SELECT q.id, 'p' || n FROM queen.queues q, generate_series(1, ${PARTITIONS / 10}) n`,
+       INSERT INTO queen.partitions (queue_id, name) SELECT q.id, 'p' || n FROM queen.queues q, generate_series(1, ${PARTITIONS / 10}) n;
+       INSERT INTO queen.partition_consumers (partition_id) SELECT id FROM queen.partitions WHERE abs(hashtext(id::text)) % 4 < 3`,
     );
     await add(1, 1);
     await settle();
     const small = await buffers();
     await add(2, 100);
     await root.query(
-      `INSERT INTO queen.partition_consumers (partition_id, last_consumed_id, last_consumed_created_at)
-       SELECT partition_id, id, created_at FROM queen.messages
-        WHERE transaction_id = CASE abs(hashtext(partition_id::text)) % 4 WHEN 0 THEN '100' WHEN 1 THEN '95' WHEN 2 THEN '50' END`,
+      `UPDATE queen.partition_consumers c SET last_consumed_id = m.id, last_consumed_created_at = m.created_at
+         FROM queen.messages m
+        WHERE m.partition_id = c.partition_id
+          AND m.transaction_id = CASE abs(hashtext(c.partition_id::text)) % 4 WHEN 0 THEN '100' WHEN 1 THEN '95' ELSE '50' END`,
     );
     await settle();
     const large = await buffers();
@@ -290,6 +296,13 @@ describe('a Queen of 2025', () => {
     expect((await page(source, 'dead', tenant.tenantId)).jobs).toMatchObject([
       { state: 'dead', error: 'no', attempts: 3 },
     ]);
+
+    const [job] = ready.jobs;
+    expect(await source.details.job(job?.id ?? '', never)).toMatchObject({
+      job: { id: job?.id, state: 'ready', error: 'no' },
+      payload: { text: expect.stringContaining('"redacted"') as string },
+    });
+    expect(await source.details.job('x', never)).toBeNull();
 
     // A second group has seen nothing before its subscription.
     await root.query(

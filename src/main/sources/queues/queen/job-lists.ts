@@ -94,7 +94,7 @@ export function placeOf<P extends string[]>({ list, after }: JobsQuery, place: z
   } catch {
     cursor = null;
   }
-  const [of, ...rest]: unknown[] = Array.isArray(cursor) ? cursor : [];
+  const [of, ...rest] = z.array(z.unknown()).catch([]).parse(cursor);
   const parsed = place.safeParse(rest);
   if (of === list && parsed.success) return parsed.data;
   throw new HeadwayError(

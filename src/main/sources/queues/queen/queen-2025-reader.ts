@@ -4,6 +4,7 @@ import {
   type JobsPage,
   type JobsQuery,
   type LocksPage,
+  type QueueJobDetail,
 } from '../../../../contract/queue-jobs.ts';
 import { atLeast, exact, sumCounts, zero, type Count } from '../../../../core/count.ts';
 import { nothingQueued, type TenantInfo, type TenantSample } from '../../../../core/sample.ts';
@@ -11,6 +12,7 @@ import type { WatchedTables } from '../../health/watched-tables.ts';
 import type { PostgresSession } from '../../postgres-session.ts';
 import type { QueueRead, QueueReader } from '../queue-reader.ts';
 import { capabilitiesOf2025 } from './capabilities.ts';
+import { deliveryDetail, deliveryOfId } from './job-detail.ts';
 import { jobOf, placeOf, waitingPlace } from './job-lists.ts';
 import { byPartition, Pages } from './pages.ts';
 import { tenantInfos } from './poll.ts';
@@ -87,8 +89,12 @@ export class Queen2025Reader implements QueueReader<PostgresSession> {
     };
   }
 
-  job(): Promise<null> {
-    return Promise.resolve(null);
+  job(session: PostgresSession, id: string, signal: AbortSignal): Promise<QueueJobDetail | null> {
+    const delivery = deliveryOfId(id);
+    if (delivery === null) return Promise.resolve(null);
+    const { schema } = this.#dialect;
+    const statement = (columns: readonly string[]) => sql.detail(this.#dialect, columns);
+    return deliveryDetail(session, { schema, id, delivery, statement }, signal);
   }
 
   locks(): Promise<LocksPage> {

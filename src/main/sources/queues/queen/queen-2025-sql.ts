@@ -1,4 +1,6 @@
 // The statements for a Queen of 2025, which kept a status for each message and consumer group, and no cursors. With the index each walks.
+import { escapeLiteral } from 'pg';
+import { quotePgName } from '../../postgres-errors.ts';
 import { ms, NO_MESSAGE, QUEUE_MODE, table } from './schema-sql.ts';
 import { page } from './poll-sql.ts';
 
@@ -131,5 +133,32 @@ export function listed(dialect: Dialect2025, list: List): string {
    ORDER BY m.created_at, m.id, c.consumer_group
    LIMIT $6`;
 }
+
+/**
+ * One message ($1) as it stands to a consumer group ($2); the payload, unless it is encrypted, as far as $3 characters. Walks: the primary
+ * key of messages; messages_status (message_id, consumer_group).
+ */
+export const detail = (dialect: Dialect2025, columns: readonly string[]): string => {
+  const { schema } = dialect;
+  const shown = columns.map((name) => `${escapeLiteral(name)}, m.${quotePgName(name)}::text`);
+  const due = `m.created_at <= ${NOW} - p.delay_s * interval '1 second'`;
+  return `
+  SELECT m.id AS message_id, c.consumer_group, p.queue_name::text AS queue, p.name::text AS partition, p.task::text AS task, p.priority,
+         p.retry_limit, ${ms('m.created_at')} AS created_at, ${ms(`m.created_at + p.delay_s * interval '1 second'`)} AS ready_at,
+         NULL::float8 AS started_at, ${ms('s.failed_at')} AS failed_at, s.retry_count AS attempts, NULL AS worker_id,
+         left(s.error_message, $4::int) AS error, coalesce(m.is_encrypted, false) AS is_encrypted,
+         CASE WHEN s.status = 'dead_letter' THEN 'dead' WHEN ${IS_DONE} THEN 'done' WHEN ${IS_RUNNING} THEN 'running'
+              WHEN ${due} THEN 'ready' ELSE 'delayed' END AS state,
+         CASE WHEN m.is_encrypted THEN NULL ELSE left(m.payload::text, $3::int) END AS payload,
+         json_build_object(${[...shown, `'status', s.status::text`].join(', ')}) AS columns
+    FROM ${table(schema, 'messages')} m
+    JOIN LATERAL (
+    SELECT p.id, p.name, q.name AS queue_name, q.task, q.priority, q.retry_limit, coalesce(q.delayed_processing, 0) AS delay_s
+      FROM ${table(schema, 'partitions')} p JOIN ${table(schema, 'queues')} q ON q.id = p.queue_id
+     WHERE p.id = m.partition_id) p ON true
+   CROSS JOIN LATERAL (${consumersOf(dialect)}) c
+    LEFT JOIN LATERAL (${statusOf(schema)}) s ON true
+   WHERE m.id = $1::uuid AND c.consumer_group = $2`;
+};
 
 export const FIRST_PLACE = ['-infinity', NO_MESSAGE, ''] as const;
