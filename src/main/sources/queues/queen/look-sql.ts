@@ -48,7 +48,7 @@ const messageColumns = `
 /**
  * Messages that wait, by creation ($3 to $5: creation, id and group of the last one shown; $6: how many). Walks: for each group messages
  * (partition_id, created_at, id) from the later of its cursor, or the end of its lease, and the last one shown: what is compared
- * once more as IS TRUE is not for the index, which would begin at the lesser of two bounds.
+ * once more as IS TRUE is kept from the index, so that it surely begins at the later of the two bounds.
  */
 export function waiting(dialect: Dialect, list: 'ready' | 'delayed'): string {
   const isListed =
