@@ -5,7 +5,8 @@ const jsonArray = <Item extends z.ZodType>(item: Item) =>
   z
     .string()
     .nullable()
-    .transform((json) => z.array(item).parse(json === null ? [] : JSON.parse(json)));
+    .transform((json): unknown => (json === null ? [] : JSON.parse(json)))
+    .pipe(z.array(item));
 
 export const postgresTableRow = z.object({
   schema: z.string(),
@@ -18,7 +19,9 @@ export const postgresTableRow = z.object({
 });
 export const mysqlTableRow = z.object({
   name: z.string(),
-  columns: jsonArray(z.tuple([z.string(), z.string(), z.number()])),
+  columns: jsonArray(
+    z.tuple([z.string(), z.string(), z.union([z.boolean(), z.number().transform((value) => value !== 0)])]),
+  ),
 });
 export const namedRow = z.object({ name: z.string() });
 export const versionRow = z.object({

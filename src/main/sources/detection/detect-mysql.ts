@@ -27,7 +27,7 @@ export async function detectMysql(
     schema: null,
     name,
     kind: views.has(name) ? 'view' : 'table',
-    columns: columns.map(([column, type, readable]) => ({ name: column, type, readable: readable !== 0 })),
+    columns: columns.map(([column, type, readable]) => ({ name: column, type, readable })),
     hidesRows: false,
     comment: null,
   }));

@@ -18,8 +18,9 @@ export function recognise(found: readonly FoundTable[], database: DatabaseType):
     const tables = schemas.get(table.schema) ?? new Map<string, FoundTable>();
     schemas.set(table.schema, tables.set(table.name, table));
   }
-  return [...schemas].flatMap(([schema, tables]) =>
-    signaturesOf(database)
+  const order = signaturesOf(database);
+  const recognised = [...schemas].flatMap(([schema, tables]) =>
+    order
       .filter((signature) => stands(signature, schema, tables))
       // Of two forms of one system that share a mark, the one that is whole.
       .filter((each, _at, all) => {
@@ -28,6 +29,8 @@ export function recognise(found: readonly FoundTable[], database: DatabaseType):
       })
       .map((signature) => ({ signature, schema, tables, problems: problemsOf(signature, schema, tables) })),
   );
+  // The sort is stable: schemas keep their order.
+  return recognised.sort((a, b) => order.indexOf(a.signature) - order.indexOf(b.signature));
 }
 
 /** Whether anything of it is there: what only it has, or tables by its own names. */
