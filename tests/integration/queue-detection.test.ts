@@ -141,15 +141,15 @@ describe('in PostgreSQL', () => {
 
   test('a version that is too old or newer than known is told', async () => {
     await pg.query(`${ddlOf('pg-boss', 'old')}; ${ddlOf('pg-boss', 'new')}`);
-    await pg.query(`INSERT INTO old.version VALUES (20)`).catch(() => undefined);
+    await pg.query(`INSERT INTO old.version VALUES (20)`);
     await pg.query(
       `ALTER TABLE old.version ALTER version TYPE int USING version::int; ALTER TABLE new.version ALTER version TYPE int USING version::int;
        INSERT INTO new.version VALUES (9999)`,
     );
     const { queues } = await detect();
-    const problems = Object.fromEntries(queues.map(({ schema, problems: of }) => [schema, of.join(' ')]));
-    expect(problems['old']).toContain('older than 21');
-    expect(problems['new']).toContain('newer than 43');
+    const told = queues.map(({ schema, problems }) => `${schema}: ${problems.join(' ')}`).join('\n');
+    expect(told).toMatch(/old: .*older than 21/);
+    expect(told).toMatch(/new: .*newer than 43/);
   });
 
   test('an account without grants sees what is there, which grant it lacks, and what it would be', async () => {
