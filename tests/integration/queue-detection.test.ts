@@ -301,7 +301,7 @@ describe('in MariaDB', () => {
     await my.query(
       'CREATE TABLE solid_queue_jobs (id int, queue_name text, class_name text, priority int, finished_at datetime, created_at datetime)',
     );
-    for (let i = 0; i < 500; i += 100)
+    for (let i = 0; i < 100; i += 100)
       await my.query(
         Array.from(
           { length: 100 },
