@@ -341,7 +341,7 @@ describe('what cannot be proposed', () => {
     await pg.query(auditedDdl.postgres());
     const { mapping, doubts } = await propose('postgres', 'jobs', { user: 'reader', password: PASSWORD });
     expect(mapping).toEqual(auditedJobsMapping);
-    expect(doubts.join(' ')).toContain('GRANT SELECT ON "public"."jobs"');
+    expect(doubts.join(' ')).toContain('GRANT SELECT ON "public"."jobs" TO "reader";');
   });
 });
 

@@ -46,6 +46,7 @@ export const relationRow = z.object({
   kind: z.string(),
   schema: z.string(),
   name: z.string(),
+  role: z.string(),
   readable: z.boolean(),
 });
 export const indexRow = z.object({ first: z.string().nullable() });

@@ -90,9 +90,9 @@ export function derivedDoubt({ database, quotedName }: TableLook, derived: reado
   const added = derived.map(({ name, definition }) => `ADD COLUMN ${quote(name)} ${definition}`);
   const cost =
     database === 'postgres'
-      ? 'It rewrites the table while nobody can use it'
-      : 'It takes a moment only, but locks the table for it';
-  return `The database can keep what is missing by itself; an administrator runs: ALTER TABLE ${quotedName} ${added.join(', ')}; ${cost}, and workers that insert without naming their columns would fail. The mapping below is right once that is done.`;
+      ? 'That rewrites the table, which nobody can use meanwhile'
+      : 'That takes a moment, in which the table is locked';
+  return `The database can keep what is missing by itself, and the mapping below is right once it does. ${cost}; workers that insert without naming their columns would fail. An administrator runs: ALTER TABLE ${quotedName} ${added.join(', ')};`;
 }
 
 const quoteIn = (database: DatabaseType) => (database === 'postgres' ? quotePgName : quoteName);

@@ -1,7 +1,7 @@
 // The queues of a MySQL or MariaDB database.
 import { z } from 'zod';
 import type { DetectedQueue, Detection } from '../../../contract/detection.ts';
-import { HeadwayError } from '../../../contract/errors.ts';
+import { HeadwayError, type ErrorCode } from '../../../contract/errors.ts';
 import type { DatabaseSettings } from '../../../contract/settings.ts';
 import { understandGrants } from '../grants.ts';
 import { escapeGrantPattern, grantSelect, quoteName } from '../mysql-errors.ts';
@@ -12,6 +12,10 @@ import type { FoundTable } from './found-table.ts';
 import * as sql from './mysql-catalogue-sql.ts';
 import { detected, recognise, type Recognised } from './recognise.ts';
 import { signaturesOf, signatureTables } from './signatures.ts';
+
+const OF_THE_TABLE: ReadonlySet<ErrorCode> = new Set([
+  ...(['schema-mismatch', 'grant-missing', 'budget-exceeded', 'internal'] as const),
+]);
 
 /** Looks once at the catalogue of this database, then at the version of each system found. */
 export async function detectMysql(
@@ -60,8 +64,9 @@ async function versionOf(
   try {
     return (await session.row(versionRow, sql.version(version.table, version.read), signal)).version;
   } catch (error) {
-    const codes = ['schema-mismatch', 'grant-missing', 'internal'];
-    if (error instanceof HeadwayError && codes.includes(error.code) && !session.lost) return null;
+    // Whatever this table is, it is no list of versions that may be read: the rest is still worth telling.
+    const isOfTheTable = error instanceof HeadwayError && OF_THE_TABLE.has(error.code) && !session.lost;
+    if (isOfTheTable) return null;
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 // The queues of a PostgreSQL database.
 import type { DetectedQueue, Detection } from '../../../contract/detection.ts';
-import { HeadwayError } from '../../../contract/errors.ts';
+import { HeadwayError, type ErrorCode } from '../../../contract/errors.ts';
 import type { DatabaseSettings } from '../../../contract/settings.ts';
 import { quotePgName } from '../postgres-errors.ts';
 import type { PostgresSession } from '../postgres-session.ts';
@@ -14,6 +14,10 @@ import { z } from 'zod';
 
 /** Versions read of one database: each is a statement. */
 const VERSIONS = 100;
+
+const OF_THE_TABLE: ReadonlySet<ErrorCode> = new Set([
+  ...(['schema-mismatch', 'grant-missing', 'budget-exceeded', 'internal'] as const),
+]);
 
 /** Looks once at the catalogue, then at the version of each system found. Needs no grant to say what is there. */
 export async function detectPostgres(
@@ -72,13 +76,9 @@ async function versionOf(
     const read = sql.version(schema, version.table, version.read);
     return (await session.row(versionRow, read, signal)).version;
   } catch (error) {
-    // Whatever this table is, it is no list of versions: the rest is still worth telling.
-    if (
-      error instanceof HeadwayError &&
-      ['schema-mismatch', 'internal'].includes(error.code) &&
-      !session.lost
-    )
-      return null;
+    // Whatever this table is, it is no list of versions that may be read: the rest is still worth telling.
+    const isOfTheTable = error instanceof HeadwayError && OF_THE_TABLE.has(error.code) && !session.lost;
+    if (isOfTheTable) return null;
     throw error;
   }
 }

@@ -7,7 +7,7 @@ export function nearNames(wanted: string, names: readonly string[], atMost = 3):
   const target = bare(wanted);
   return names
     .map((name) => ({ name, far: distance(target, bare(name)) }))
-    .filter(({ far }) => far <= Math.max(2, target.length / 2))
+    .filter(({ far }) => far <= Math.max(1, Math.floor(target.length / 3)))
     .sort((a, b) => a.far - b.far || (a.name < b.name ? -1 : 1))
     .slice(0, atMost)
     .map(({ name }) => name);

@@ -6,7 +6,7 @@ const quoted = quotePgName;
 
 /** Parameters: the table's name, quoted. Walks: pg_class, by the name. */
 export const relation = `
-  SELECT c.oid::text AS oid, c.relkind AS kind, n.nspname AS schema, c.relname AS name,
+  SELECT c.oid::text AS oid, c.relkind AS kind, n.nspname AS schema, c.relname AS name, current_user::text AS role,
          has_schema_privilege(n.oid, 'USAGE') AND has_any_column_privilege(c.oid, 'SELECT') AS readable
     FROM pg_catalog.pg_class c
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace

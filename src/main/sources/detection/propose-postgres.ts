@@ -85,14 +85,14 @@ function literals(check: string): string[] {
 async function valuesOf(
   session: PostgresSession,
   look: TableLook,
-  { schema, name, readable }: Relation,
+  { schema, name, role, readable }: Relation,
   signal: AbortSignal,
 ): Promise<SeenValues> {
   const state = stateColumnOf(look);
   if (state === null) return { seen: [], doubts: [] };
   if (!readable) {
-    const [place, role] = [quotePgName(schema), '…'];
-    const grant = `GRANT USAGE ON SCHEMA ${place} TO ${role}; GRANT SELECT ON ${look.quotedName} TO ${role};`;
+    const account = quotePgName(role);
+    const grant = `GRANT USAGE ON SCHEMA ${quotePgName(schema)} TO ${account}; GRANT SELECT ON ${look.quotedName} TO ${account};`;
     return {
       seen: [],
       doubts: [

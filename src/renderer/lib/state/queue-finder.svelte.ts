@@ -1,5 +1,6 @@
 // What a form can find out before there is a connection: the queues of its database, a mapping for a table, and what it would show.
 import type { DetectedQueue, Detection, MappingProposal, QueuePreview } from '../../../contract/detection.ts';
+import { queueSystems } from '../../../contract/queue-systems.ts';
 import { Asked } from './asked.svelte.ts';
 import type { Backend } from './backend.ts';
 import type { ConnectionFields, FormResult } from './connection-form.ts';
@@ -49,7 +50,7 @@ export class QueueFinder implements Disposable {
     if (kind !== 'queue' || queue.system !== system) return false;
     if (system === 'jobs-table')
       return queue.mapping.table === (schema === null ? table : `${schema}.${table}`);
-    return true;
+    return schema === null || (queue.schema.trim() || queueSystems[system].schema) === schema;
   }
 
   /** Turns the form to what was found; a table's columns are proposed at once. */
