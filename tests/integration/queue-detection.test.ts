@@ -8,6 +8,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { detectionSchema, type DetectedQueue, type Detection } from '../../src/contract/detection.ts';
 import { MysqlStore } from '../../src/main/engine/stores/mysql-store.ts';
 import { PostgresStore } from '../../src/main/engine/stores/postgres-store.ts';
+import { createOban } from '../harness/oban-schema.ts';
+import { createRiver } from '../harness/river-schema.ts';
 import { createPostal } from '../harness/postal-schema.ts';
 import { startMariaDb, type MariaDb } from '../harness/mariadb.ts';
 import { startPostgres, type Postgres } from '../harness/postgres.ts';
@@ -16,7 +18,6 @@ import { auditedDdl, ddlOf, draftOf, drafts } from './queue-detection-fixture.ts
 const never = new AbortController().signal;
 const PASSWORD = 'password-of-a-reader';
 const ODD = `odd "schema" ☂ it's; --`;
-const quotedOdd = `"odd ""schema"" ☂ it's; --"`;
 
 let postgres: Postgres;
 let pg: Client;
@@ -105,20 +106,29 @@ describe('in PostgreSQL', () => {
   });
 
   test.each([
-    ['queen', undefined, null],
-    ['queen', 'schema of 2025', 'schema of 2025'],
-    ['river', undefined, 'migration 6'],
-    ['oban', undefined, 'migration 12'],
-    ['solid-queue', undefined, null],
-    ['good-job', undefined, null],
-  ] as const)('%s %s is found in a schema of any name', async (system, variant, version) => {
+    ['queen', undefined],
+    ['queen', 'schema of 2025'],
+    ['solid-queue', undefined],
+    ['good-job', undefined],
+  ] as const)('%s %s is found in a schema of any name', async (system, variant) => {
     await pg.query(ddlOf(system, ODD, variant === undefined ? {} : { variant }));
-    if (system === 'river')
-      await pg.query(
-        `CREATE TABLE ${quotedOdd}.river_migration (line text, version bigint); INSERT INTO ${quotedOdd}.river_migration VALUES ('main', 5), ('main', 6)`,
-      );
-    if (system === 'oban') await pg.query(`COMMENT ON TABLE ${quotedOdd}.oban_jobs IS '12'`);
+    const version = variant ?? null;
     expect(one(await detect())).toMatchObject({ system, schema: ODD, table: null, version, problems: [] });
+  });
+
+  test('River and Oban are found at every version', async () => {
+    for (const version of [3, 4, 8] as const) await createRiver(pg, `${ODD} ${version}`, version);
+    for (const version of [10, 12, 15] as const) await createOban(pg, `${ODD} ${version}`, version);
+    const { queues } = await detect();
+    expect(queues.map(({ system, version, problems }) => [system, version, problems])).toEqual([
+      ...[3, 4, 8].map((version) => ['river', `migration ${version}`, []]),
+      ...[10, 12, 15].map((version) => ['oban', `migration ${version}`, []]),
+    ]);
+    await pg.query(`DROP TABLE "${`${ODD} 4`.replaceAll('"', '""')}".river_queue`);
+    const after = await detect();
+    expect(after.queues.at(-1)?.problems.join(' ')).toContain(
+      'river_queue is not there, which River has since version 4',
+    );
   });
 
   test('what is half migrated says which parts are missing, and stands behind what is whole', async () => {

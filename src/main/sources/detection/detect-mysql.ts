@@ -59,7 +59,7 @@ async function versionOf(
   { signature: { version }, tables }: Recognised,
   signal: AbortSignal,
 ): Promise<number | null> {
-  if (version === null || version === 'comment') return null;
+  if (version === null || version.read === null) return null;
   if (tables.get(version.table)?.columns.some(({ readable }) => readable) !== true) return null;
   try {
     return (await session.row(versionRow, sql.version(version.table, version.read), signal)).version;

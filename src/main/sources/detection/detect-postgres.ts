@@ -65,12 +65,8 @@ async function versionOf(
   signal: AbortSignal,
 ): Promise<number | null> {
   if (version === null || schema === null) return null;
-  if (version === 'comment') {
-    const comments = [...tables.values()].map(({ comment }) => comment ?? '');
-    const told = comments.find((comment) => /^\d{1,4}$/.test(comment));
-    return told === undefined ? null : Number(told);
-  }
   const table = tables.get(version.table);
+  if (version.read === null) return /^\d{1,4}$/.test(table?.comment ?? '') ? Number(table?.comment) : null;
   if (table === undefined || !table.columns.every(({ readable }) => readable)) return null;
   try {
     const read = sql.version(schema, version.table, version.read);

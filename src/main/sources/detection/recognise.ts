@@ -116,41 +116,45 @@ function problemsOf(
 
 const tablesWord = (names: readonly string[]): string => (names.length === 1 ? 'Table' : 'Tables');
 
-/** What the version adds: too old, or newer than is known. */
-export function versionProblems({ version, newestComment, name }: Signature, read: number | null): string[] {
-  const newest = version === 'comment' ? newestComment : version?.newest;
-  const oldest = version === null || version === 'comment' ? undefined : version.oldest;
-  if (read === null) return [];
-  if (oldest !== undefined && read < oldest)
-    return [`Version ${read} is older than ${oldest}, the first that Headway reads. Update ${name}.`];
-  if (newest !== undefined && read > newest)
-    return [
-      `Version ${read} is newer than ${newest}, the last that Headway knows: check the numbers, and look for a newer Headway.`,
-    ];
-  return [];
+/** What the version adds: too old, newer than is known, or a table that it should have. */
+function versionProblems({ signature, tables }: Recognised, read: number | null): string[] {
+  const { version, name, since = {} } = signature;
+  if (read === null || version === null) return [];
+  const { oldest, newest } = version;
+  const absent = Object.entries(since).filter(([table, from]) => read >= from && !tables.has(table));
+  return [
+    ...(oldest !== undefined && read < oldest
+      ? [`Version ${read} is older than ${oldest}, the first that Headway reads. Update ${name}.`]
+      : []),
+    ...(newest !== undefined && read > newest
+      ? [
+          `Version ${read} is newer than ${newest}, the last that Headway knows: check the numbers, and look for a newer Headway.`,
+        ]
+      : []),
+    ...absent.map(
+      ([table, from]) =>
+        `Table ${table} is not there, which ${name} has since version ${from}: finish its migrations.`,
+    ),
+  ];
 }
 
 /** "migration 6" */
-export function versionText({ version, variant }: Signature, read: number | null): string | null {
-  const word = version === null ? '' : version === 'comment' ? 'migration' : version.word;
-  return (
-    [variant, read === null ? undefined : `${word} ${read}`]
-      .filter((part) => part !== undefined)
-      .join(', ') || null
-  );
+function versionText({ version, variant }: Signature, read: number | null): string | null {
+  const parts = [variant, read === null ? undefined : `${version?.word ?? 'version'} ${read}`];
+  return parts.filter((part) => part !== undefined).join(', ') || null;
 }
 
-export const detected = (
-  { signature, schema, problems }: Recognised,
-  version: number | null,
-): DetectedQueue => ({
-  system: signature.system,
-  name: signature.name,
-  schema,
-  table: null,
-  version: versionText(signature, version),
-  problems: [...problems, ...versionProblems(signature, version)],
-});
+export function detected(recognised: Recognised, version: number | null): DetectedQueue {
+  const { signature, schema, problems } = recognised;
+  return {
+    system: signature.system,
+    name: signature.name,
+    schema,
+    table: null,
+    version: versionText(signature, version),
+    problems: [...problems, ...versionProblems(recognised, version)],
+  };
+}
 
 /** Tables that belong to one of the systems, and are no queue of their own. */
 export const belongsTo = (recognised: readonly Recognised[], table: FoundTable): boolean =>

@@ -18,10 +18,10 @@ export interface Signature {
   marks: readonly Tables[];
   /** What a reader needs. */
   needed: Tables;
-  /** Where it keeps its version; `read` is the expression that tells it. */
-  version: { table: string; read: string; word: string; oldest?: number; newest?: number } | 'comment' | null;
-  /** The newest version in a comment that is known. */
-  newestComment?: number;
+  /** Tables that it has since a version. */
+  since?: Readonly<Record<string, number>>;
+  /** Where it keeps its version; `read` is the expression that tells it, null where the table's comment does. */
+  version: { table: string; read: string | null; word: string; oldest?: number; newest?: number } | null;
   /** Whether all tables of its schema are its own. */
   ownsSchema: boolean;
   /** Tables that are its own where it shares a schema. */
@@ -185,10 +185,10 @@ export const signatures: readonly Signature[] = [
     needed: {
       river_job: [
         ...['id', 'state', 'queue', 'kind', 'priority', 'attempt', 'max_attempts', 'created_at'],
-        ...['scheduled_at', 'attempted_at', 'attempted_by', 'finalized_at', 'errors'],
+        ...['scheduled_at', 'attempted_at', 'attempted_by', 'finalized_at'],
       ],
-      river_queue: ['name', 'paused_at'],
     },
+    since: { river_queue: 4 },
     version: { table: 'river_migration', read: 'max(version)', word: 'migration', newest: 8 },
     ownsSchema: false,
     prefix: 'river_',
@@ -201,11 +201,10 @@ export const signatures: readonly Signature[] = [
     needed: {
       oban_jobs: [
         ...['id', 'state', 'queue', 'worker', 'priority', 'attempt', 'max_attempts', 'inserted_at'],
-        ...['scheduled_at', 'attempted_at', 'attempted_by', 'errors'],
+        ...['scheduled_at', 'attempted_at', 'attempted_by', 'completed_at', 'discarded_at', 'cancelled_at'],
       ],
     },
-    version: 'comment',
-    newestComment: 15,
+    version: { table: 'oban_jobs', read: null, word: 'migration', oldest: 10, newest: 15 },
     ownsSchema: false,
     prefix: 'oban_',
   },
@@ -255,10 +254,11 @@ export const signaturesOf = (database: DatabaseType): Signature[] =>
 
 /** Every table that a signature names, its version's among them. */
 export function signatureTables(database: DatabaseType): string[] {
-  const names = signaturesOf(database).flatMap(({ marks, needed, version }) => [
+  const names = signaturesOf(database).flatMap(({ marks, needed, since = {}, version }) => [
     ...marks.flatMap(Object.keys),
     ...Object.keys(needed),
-    ...(version !== null && version !== 'comment' ? [version.table] : []),
+    ...Object.keys(since),
+    ...(version === null ? [] : [version.table]),
   ]);
   return [...new Set(names)];
 }
