@@ -189,7 +189,13 @@ export const signatures: readonly Signature[] = [
       ],
     },
     since: { river_queue: 4 },
-    version: { table: 'river_migration', read: 'max(version)', word: 'migration', newest: 8 },
+    version: {
+      table: 'river_migration',
+      // River Pro's migrations are lines of their own; before version 5 there was no column of lines.
+      read: "max(version) FILTER (WHERE coalesce(to_jsonb(river_migration) ->> 'line', 'main') = 'main')",
+      word: 'migration',
+      newest: 8,
+    },
     ownsSchema: false,
     prefix: 'river_',
   },
