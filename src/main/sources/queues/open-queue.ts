@@ -15,6 +15,7 @@ import { inspectMysqlJobs } from './jobs-table/mysql-jobs-reader.ts';
 import { inspectPostgresJobs } from './jobs-table/postgres-jobs-reader.ts';
 import { inspectOban } from './oban/oban-reader.ts';
 import { inspectPgBoss } from './pg-boss/pg-boss-reader.ts';
+import { inspectQueen } from './queen/queen-reader.ts';
 import { inspectRiver } from './river/river-reader.ts';
 import type { QueueReader, QueueSession } from './queue-reader.ts';
 import { QueueSource } from './queue-source.ts';
@@ -43,6 +44,7 @@ const onPostgres: Partial<Record<Exclude<QueueSystem, 'jobs-table'>, Inspect<Pos
   river: inspectRiver,
   oban: inspectOban,
   bullmq: inspectBullmq,
+  queen: inspectQueen,
 };
 const onMysql: Partial<Record<QueueSystem, Inspect<MysqlSession>>> = {};
 
