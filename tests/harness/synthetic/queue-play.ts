@@ -1,5 +1,6 @@
-// NOT YET: jobs, locks, health and detection of a synthetic host.
+// NOT YET: jobs, locks and health of a synthetic host.
 import type { MethodHandlers } from '../../../src/contract/api.ts';
+import { draftPlay } from './draft-play.ts';
 
 const notYet = (): Promise<never> => Promise.reject(new Error('not yet'));
 type QueueMethods = Pick<MethodHandlers, Extract<keyof MethodHandlers, `queue.${string}`>>;
@@ -11,7 +12,5 @@ export const queuePlay: QueueMethods = {
   'queue.locks': notYet,
   'queue.health': notYet,
   'queue.indexAdvice': notYet,
-  'queue.detect': notYet,
-  'queue.proposeMapping': notYet,
-  'queue.preview': notYet,
+  ...draftPlay,
 };

@@ -47,7 +47,7 @@ export const auditedMapping = (table: string): MappingFields => ({
     ready: 'queued',
     running: 'processing',
     delayed: '',
-    held: '',
+    held: 'paused',
     dead: 'error',
     done: 'done, cancelled',
   },

@@ -103,7 +103,7 @@ describe('a jobs table', () => {
         ready: ['queued'],
         running: ['processing'],
         delayed: [],
-        held: [],
+        held: ['paused'],
         dead: ['error'],
         done: ['done', 'cancelled'],
       },
