@@ -8,7 +8,6 @@ import type { PostgresSession } from '../../postgres-session.ts';
 import type { QueueRead, QueueReader } from '../queue-reader.ts';
 import { queueSample } from './queue-sample.ts';
 import {
-  anyRow,
   clockRow,
   columnRow,
   nameRow,
@@ -58,7 +57,6 @@ export async function inspectPgBoss(
     jobColumns: columnsOf('job'),
     queueColumns,
   };
-  await session.rows(anyRow, sql.withoutCompiler, signal);
   const hidden = await session.rows(tableRow, sql.hiddenTables, signal, [schema]);
   const queues = await session.rows(queueRow, sql.queues(dialect), signal, [schema]);
   return {

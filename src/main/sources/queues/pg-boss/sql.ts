@@ -28,9 +28,6 @@ export interface Dialect {
   queueColumns: ReadonlySet<string>;
 }
 
-/** Compiling a statement of so many small parts takes ten times as long as running it. For this session alone. */
-export const withoutCompiler = 'SET jit = off';
-
 /** Tables and columns of the schema. Walks: the catalogue, by schema and name. */
 export const columns = `
   SELECT c.relname AS table_name, a.attname AS column_name
