@@ -1,8 +1,5 @@
 // Reads of which each may be refused without the others: what is missing is noted instead.
-import { HeadwayError } from '../../../contract/errors.ts';
-
-/** Refusals that say nothing about the next read. After any other the session is of no use. */
-const passing: readonly string[] = ['grant-missing', 'schema-mismatch', 'budget-exceeded', 'internal'];
+import { refusalOf } from './refusal.ts';
 
 export class NotedReads {
   readonly #notes = new Set<string>();
@@ -20,9 +17,9 @@ export class NotedReads {
     try {
       return await read();
     } catch (error) {
-      if (!(error instanceof HeadwayError) || !passing.includes(error.code)) throw error;
-      const refused = /denied|privilege|permission/i.test(error.message);
-      const why = refused && grant !== undefined ? `An administrator runs ${grant}.` : error.message;
+      const refusal = refusalOf(error);
+      const isDenied = /denied|privilege|permission/i.test(refusal);
+      const why = isDenied && grant !== undefined ? `An administrator runs ${grant}.` : refusal;
       this.note(`${what} cannot be read. ${why}`);
       return otherwise;
     }
