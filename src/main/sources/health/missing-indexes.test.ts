@@ -18,7 +18,7 @@ const saving = (
 const told = (...savings: Saving[]) => mostUseful(savings).map(({ ddl, why }) => [ddl.trim(), why]);
 
 test('each index is told once, the most useful first, with all reasons', () => {
-  expect(told(saving('a', 10), saving('b', 30), saving('a', 20, { why: 'more' }))).toEqual([
+  expect(told(saving('a', 10), saving('b', 30), saving('a', 20, { why: 'more.' }))).toEqual([
     ['jobs b', 'b'],
     ['jobs a', 'more. a'],
   ]);

@@ -38,8 +38,12 @@ export function mostUseful(savings: readonly Saving[]): MissingIndex[] {
     })
     .sort((a, b) => b.saved - a.saved)
     .slice(0, NAMED_AT_MOST)
-    .flatMap(({ first, whys }) => (first ? [{ ...first, why: [...whys].join('. ') }] : []));
+    .flatMap(({ first, whys }) => (first ? [{ ...first, why: sentences([...whys]) }] : []));
 }
+
+/** Several sentences as one text, whether they end in a full stop or not. */
+export const sentences = (texts: readonly string[]): string =>
+  texts.map((text) => text.trim().replace(/\.$/, '')).join('. ');
 
 /** Whether an index serves wherever the other one is: it has the same rows, and the columns of the other come first in it. */
 function begins(one: Saving, other: Saving): boolean {

@@ -5,7 +5,7 @@ import { quotePgName } from '../postgres-errors.ts';
 import type { PostgresSession } from '../postgres-session.ts';
 import { conditionsOf, reachOf } from './conditions.ts';
 import { btreeBytes, writeCost } from './index-cost.ts';
-import { mostUseful, savesEnough, type Saving } from './missing-indexes.ts';
+import { mostUseful, savesEnough, sentences, type Saving } from './missing-indexes.ts';
 import * as sql from './postgres-advice-sql.ts';
 import { planRow, scansOf, type Scan } from './postgres-plan.ts';
 import { readingPart } from './reading-part.ts';
@@ -209,7 +209,7 @@ class Advisor {
     return {
       table: table.name,
       ddl: `CREATE INDEX CONCURRENTLY ON ${table.name} (${columns})${where};`,
-      why: [
+      why: sentences([
         want.why,
         ...(broken === null
           ? []
@@ -219,7 +219,7 @@ class Advisor {
         ...(table.analysed
           ? []
           : [`The table was never analysed, so that the numbers are guesses: ANALYZE ${table.name}`]),
-      ].join('. '),
+      ]),
       rowsNow: null,
       rowsThen: null,
       sizeBytes: entries === null ? null : btreeBytes(entries, keyBytes),

@@ -8,7 +8,6 @@ export const relationRow = z.object({
   table: z.string(),
   kind: z.enum(['table', 'index']),
 });
-export type WatchedRelation = z.infer<typeof relationRow>;
 
 /**
  * $1: names as SQL writes them; one that is not there is left out. Tables, their partitions (partitioned tables themselves
