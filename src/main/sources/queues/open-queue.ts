@@ -19,6 +19,7 @@ import { inspectQueen } from './queen/queen-reader.ts';
 import { inspectRiver } from './river/river-reader.ts';
 import type { QueueReader, QueueSession } from './queue-reader.ts';
 import { QueueSource } from './queue-source.ts';
+import { mysqlRowsRead, postgresRowsRead } from './rows-read.ts';
 
 export interface QueueOptions {
   connection: Pick<QueueConnection, 'system' | 'database' | 'schema' | 'mapping'>;
@@ -62,6 +63,7 @@ export function openQueue({ connection, password, now, ...limits }: QueueOptions
       inspect: (session, signal) => inspectMysql(session, connection, signal),
       health: (session, watched, signal) => readMysqlHealth(session, watched, now, signal),
       indexAdvice: adviseMysqlIndexes,
+      countRows: mysqlRowsRead(),
       server: ({ server }) => `${server.product} ${server.version}`,
       now,
       ...limits,
@@ -72,6 +74,7 @@ export function openQueue({ connection, password, now, ...limits }: QueueOptions
     inspect: (session, signal) => inspectPostgres(session, connection, signal),
     health: (session, watched, signal) => readPostgresHealth(session, watched, now, signal),
     indexAdvice: advisePostgresIndexes,
+    countRows: postgresRowsRead(now),
     server: ({ version }) => `PostgreSQL ${version}`,
     now,
     ...limits,

@@ -60,13 +60,13 @@ const quoted = quotePgName;
 const text = (value: string): string => escapeLiteral(value).trim();
 
 /**
- * For this session: a statement with a look for every state would be compiled for longer (200 ms) than it runs, and
- * where the statistics promise few rows a plan would sort all of a tenant's instead of reading the first by the index.
+ * For this session: where the statistics promise few rows a plan would sort all of a tenant's instead of reading the
+ * first by the index.
  */
 export const planning = `
   SELECT set_config(name, 'off', false)
     FROM pg_settings
-   WHERE name IN ('jit', 'enable_sort', 'enable_incremental_sort')`;
+   WHERE name IN ('enable_sort', 'enable_incremental_sort')`;
 
 /** For looks, whose lists may have to be sorted. */
 export const lookPlanning = `

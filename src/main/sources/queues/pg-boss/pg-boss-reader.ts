@@ -10,7 +10,6 @@ import { jobDetail } from './job-detail.ts';
 import { jobsPage, locksPage } from './job-lists.ts';
 import { queueSample } from './queue-sample.ts';
 import {
-  anyRow,
   clockRow,
   columnRow,
   nameRow,
@@ -67,7 +66,6 @@ export async function inspectPgBoss(
     queueColumns,
     tellsParents: columnsOf('job_dependency', ({ readable }) => readable).has('child_id'),
   };
-  await session.rows(anyRow, sql.withoutCompiler, signal);
   const hidden = await session.rows(tableRow, sql.hiddenTables, signal, [schema]);
   const queues = await session.rows(queueRow, sql.queues(dialect), signal, [schema]);
   return {

@@ -5,7 +5,6 @@ const count = z.int().nonnegative();
 /** Epoch ms of the database's clock. */
 const time = z.number();
 
-export const anyRow = z.unknown();
 export const columnRow = z.object({ table_name: z.string(), column_name: z.string(), readable: z.boolean() });
 export const versionRow = z.object({ version: z.int().nullable() });
 export const tableRow = z.object({ table_name: z.string() });

@@ -35,9 +35,6 @@ export interface Dialect {
   tellsParents: boolean;
 }
 
-/** Compiling a statement of so many small parts takes ten times as long as running it. For this session alone. */
-export const withoutCompiler = 'SET jit = off';
-
 /** Tables and columns of the schema, in their order, and whether each may be read. Walks: the catalogue, by schema and name. */
 export const columns = `
   SELECT c.relname AS table_name, a.attname AS column_name,
