@@ -15,7 +15,6 @@ import {
   type JobsMapping,
 } from '../../src/contract/settings.ts';
 import { previewOf } from '../../src/main/queue-drafts.ts';
-import { noDetails } from '../../src/main/sources/not-yet.ts';
 import { startMariaDb, type MariaDb } from '../harness/mariadb.ts';
 import { startPostgres, type Postgres } from '../harness/postgres.ts';
 import { auditedDdl, draftOf, drafts } from './queue-detection-fixture.ts';
@@ -385,7 +384,7 @@ describe('a preview', () => {
       probe: source.probe.bind(source),
       tenants: source.tenants.bind(source),
       snapshot: source.snapshot.bind(source),
-      details: noDetails,
+      details: { ...source.details, jobs: () => Promise.reject(new Error('no list')) },
     });
     const shown = await previewOf(withoutDetails, never);
     expect(shown.warnings.join(' ')).toContain('Jobs cannot be listed');
