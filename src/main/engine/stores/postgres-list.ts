@@ -11,6 +11,13 @@ const placeRow = z.object({ at: big, id: big }).transform(({ at, id }): ListPlac
 
 type Name = 'ready' | 'readyOf' | 'running' | 'parked' | 'parkedEnd' | 'delayed' | 'delayedEnd';
 
+/**
+ * First in the transaction of a list: one view of everything, and the order of the indexes whatever the statistics promise;
+ * they are old while jobs come in a flood.
+ */
+export const LIST_SETTINGS = `SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL jit = off;
+  SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off`;
+
 export function postgresListStatements(s: string): Record<Name, Statement> {
   const texts: Record<Name, string> = {
     // job_pkey
@@ -53,7 +60,7 @@ export function postgresListStatements(s: string): Record<Name, Statement> {
   return Object.fromEntries(named) as Record<Name, Statement>;
 }
 
-/** `records`: the jobs of some ids, by id; what has ended meanwhile is left out. */
+/** In a transaction with LIST_SETTINGS. `records`: the jobs of some ids, by id. */
 export async function postgresList(
   ask: Ask,
   sql: Record<Name, Statement>,
@@ -71,10 +78,8 @@ export async function postgresList(
   const page = async (found: ListPlace[], end: ListPlace | null): Promise<JobsListed> => {
     const shown = found.slice(0, limit);
     const byId = new Map((await records(shown.map((place) => place.id))).map((job) => [job.id, job]));
-    const jobs = shown.flatMap((place) => byId.get(place.id) ?? []);
     return {
-      // It may have moved on between the two looks.
-      jobs: jobs.filter((job) => job.state === state),
+      jobs: shown.flatMap((place) => byId.get(place.id) ?? []),
       next: found.length > limit ? (shown.at(-1) ?? null) : end,
     };
   };

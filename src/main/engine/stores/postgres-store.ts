@@ -8,7 +8,7 @@ import { PostgresDependants } from './postgres-dependants.ts';
 import { checkedRows, dependsOnStored, isPlain, parts, store, storeRelated } from './postgres-enqueue.ts';
 import { exchangeOnPostgres, isText } from './postgres-exchange.ts';
 import { endSilent, giveBack } from './postgres-lost-claims.ts';
-import { postgresList, postgresListStatements } from './postgres-list.ts';
+import { LIST_SETTINGS, postgresList, postgresListStatements } from './postgres-list.ts';
 import { PostgresParked, type Repair } from './postgres-parked.ts';
 import { PostgresPool, type Ask, type PostgresAddress } from './postgres-pool.ts';
 import { depthRow, frontRow, holdRow, ownerRow } from './postgres-records.ts';
@@ -271,7 +271,11 @@ export class PostgresStore implements Store {
   }
 
   list(request: ListRequest): Promise<JobsListed> {
-    return postgresList(this.#ask, this.#lists, (ids) => this.#parked.records(ids), request);
+    return this.#pool.transaction(async (ask) => {
+      await ask(LIST_SETTINGS);
+      const parked = new PostgresParked(ask, this.#sql);
+      return postgresList(ask, this.#lists, (ids) => parked.records(ids), request);
+    });
   }
 
   deadGroups(limit: number): Promise<DeadGroup[]> {

@@ -110,6 +110,25 @@ export function listPromises({ make }: StoreFixture): void {
           }
     });
 
+    it('and the front are in the order of ids as numbers, also where those get longer', async () => {
+      await using store = await make();
+      const ids = await put(
+        store,
+        Array.from({ length: 13 }, () => job('a')),
+      );
+      expect((await store.depths(11)).tenants[0]?.frontIds).toEqual(ids.slice(0, 11));
+      await settle(
+        store,
+        (await claim(store, 13)).map((one) => ending(one, 'dead')),
+      );
+      const dead: number[] = [];
+      for (let page = await store.deadJobs({}, 0, 2); page.length > 0;) {
+        dead.push(...page.map(({ id }) => id));
+        page = await store.deadJobs({}, dead.at(-1) ?? 0, 2);
+      }
+      expect(dead).toEqual(ids);
+    });
+
     it('of a tenant that never had a job are empty', async () => {
       await using store = await make();
       await put(store, [job('a')]);
