@@ -1,4 +1,5 @@
 // Every system that a source can watch, by the name the bench knows it by.
+import { engineOnMariaDb, engineOnPostgres } from './engine.ts';
 import { graphileWorkerSystem } from './graphile-worker.ts';
 import { jobsTableOnMariaDb, jobsTableOnPostgres } from './jobs-table.ts';
 import { obanSystem } from './oban.ts';
@@ -21,4 +22,6 @@ export const databaseSystems: Readonly<Record<string, Entry>> = {
   'graphile-worker': { create: graphileWorkerSystem },
   river: { create: riverSystem },
   oban: { create: obanSystem },
+  'engine-postgres': { create: engineOnPostgres },
+  'engine-mariadb': { create: engineOnMariaDb },
 };

@@ -6,9 +6,9 @@ import type { SystemParts, WatchedSystem } from './system.ts';
 export const READER = { user: 'reader', password: 'r' };
 const PEER = 'peer';
 
-/** `create` makes the system's tables; the accounts are granted all schemas afterwards. */
+/** `create` makes the system's tables; the accounts are granted all schemas afterwards. What it opens ends with the system. */
 export async function onPostgres(
-  create: (server: Postgres, root: Client) => Promise<SystemParts>,
+  create: (server: Postgres, root: Client, owned: AsyncDisposableStack) => Promise<SystemParts>,
   { sharedBuffersMb = 256 }: { sharedBuffersMb?: number } = {},
 ): Promise<WatchedSystem> {
   await using cleanup = new AsyncDisposableStack();
@@ -29,7 +29,7 @@ export async function onPostgres(
   const root = await server.connect();
   cleanup.defer(() => root.end());
   await root.query('CREATE EXTENSION pg_stat_statements');
-  const parts = await create(server, root);
+  const parts = await create(server, root, cleanup);
   for (const role of [READER.user, PEER]) {
     await root.query(`CREATE ROLE ${role} LOGIN PASSWORD '${READER.password}' BYPASSRLS`);
     await root.query(`GRANT pg_read_all_data TO ${role}`);
@@ -60,7 +60,8 @@ export async function onPostgres(
       await root.query('VACUUM ANALYZE');
     },
     async workOne() {
-      await root.query(parts.workOne);
+      if (typeof parts.workOne === 'string') await root.query(parts.workOne);
+      else await parts.workOne();
     },
     async endSessions() {
       await root.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1', [

@@ -24,7 +24,7 @@ export interface SystemOptions {
 
 export interface WatchedSystem extends AsyncDisposable {
   readonly name: string;
-  readonly type: DatabaseType;
+  readonly type: DatabaseType | 'sqlite';
   /** Over an account that may read and nothing else. */
   source(options?: SystemOptions): Source;
   /** The id that the source gives to a tenant of this name. */
@@ -53,6 +53,7 @@ export interface SystemParts {
   clear: () => Promise<void>;
   put: (job: PlainJob) => Promise<void>;
   fill: (rows: number, tenants: number) => Promise<void>;
-  workOne: string;
+  /** A statement, or what does it. */
+  workOne: string | (() => Promise<void>);
   peerQuery: string;
 }

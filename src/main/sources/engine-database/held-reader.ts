@@ -7,6 +7,7 @@ export class HeldReader implements AsyncDisposable {
   readonly #callTimeoutMs: number;
   #reader: Promise<StoreReader> | null = null;
   #last: Promise<unknown> = Promise.resolve();
+  readonly #disposed = new AbortController();
 
   /** A call fails with `timeout` after `callTimeoutMs` (default 10,000). */
   constructor(open: () => Promise<StoreReader>, callTimeoutMs = 10_000) {
@@ -15,7 +16,7 @@ export class HeldReader implements AsyncDisposable {
   }
 
   call<T>(signal: AbortSignal, ask: (reader: StoreReader) => Promise<T>): Promise<T> {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(this.#callTimeoutMs)]);
+    const limit = AbortSignal.any([signal, this.#disposed.signal, AbortSignal.timeout(this.#callTimeoutMs)]);
     const next = this.#last.then(() => this.#ask(limit, ask));
     this.#last = next.catch(() => undefined);
     return next;
@@ -31,7 +32,7 @@ export class HeldReader implements AsyncDisposable {
       this.#reader ??= this.#open();
       return await Promise.race([this.#reader.then(ask), aborted.promise]);
     } catch (error) {
-      const closing = this[Symbol.asyncDispose]();
+      const closing = this.#close();
       // Whoever was given up may hang for a while; its end is nobody's concern any more.
       if (signal.aborted) closing.catch(() => undefined);
       else await closing;
@@ -42,7 +43,13 @@ export class HeldReader implements AsyncDisposable {
     }
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Calls under way or waiting reject with `cancelled`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed.abort();
+    return this.#close();
+  }
+
+  async #close(): Promise<void> {
     const closing = this.#reader;
     this.#reader = null;
     const reader = await closing?.catch(() => null);
