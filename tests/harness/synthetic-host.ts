@@ -27,6 +27,7 @@ import { Fleet } from './synthetic/fleet.ts';
 import { playHistory } from './synthetic/history-play.ts';
 import { syntheticEngine } from './synthetic/kinds-play.ts';
 import { LogPlay } from './synthetic/log-play.ts';
+import { lookPlay } from './synthetic/look-play.ts';
 import { RehearsalPlay } from './synthetic/rehearsal-play.ts';
 
 export interface SyntheticOptions {
@@ -196,6 +197,10 @@ class Stage {
         return Promise.resolve({});
       },
       ...queuePlay,
+      ...lookPlay((id) => {
+        const { connection, fleet } = play(id);
+        return { connection, rows: () => fleet.rows };
+      }, startedAtMs),
       'rules.list': () => Promise.resolve(rules),
       'rules.change': ({ rule: id, change }) => {
         const rule = rules.find((candidate) => candidate.id === id);

@@ -1,16 +1,10 @@
-// NOT YET: jobs, locks, health and detection of a synthetic host.
+// NOT YET: detection of a synthetic host. What is looked at of a connection is in look-play.ts.
 import type { MethodHandlers } from '../../../src/contract/api.ts';
 
 const notYet = (): Promise<never> => Promise.reject(new Error('not yet'));
-type QueueMethods = Pick<MethodHandlers, Extract<keyof MethodHandlers, `queue.${string}`>>;
+type DraftMethods = Pick<MethodHandlers, 'queue.detect' | 'queue.proposeMapping' | 'queue.preview'>;
 
-export const queuePlay: QueueMethods = {
-  'queue.capabilities': notYet,
-  'queue.jobs': notYet,
-  'queue.job': notYet,
-  'queue.locks': notYet,
-  'queue.health': notYet,
-  'queue.indexAdvice': notYet,
+export const queuePlay: DraftMethods = {
   'queue.detect': notYet,
   'queue.proposeMapping': notYet,
   'queue.preview': notYet,
