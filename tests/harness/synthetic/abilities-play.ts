@@ -10,7 +10,7 @@ const can = (
   how: string,
   hazards: string[] = [],
   coversNewArrivals = false,
-): Capability => ({ support, how, durable: support !== 'emulated', coversNewArrivals, hazards });
+): Capability => ({ support, how, durable: true, coversNewArrivals, hazards });
 
 export const postalAbilities: Capabilities = {
   facts: {

@@ -104,9 +104,9 @@ export class JobsPlay {
       );
     }
     if (list === 'running') {
-      const count = row.running.value + (tenant % 3 === 0 ? 2 : 0);
+      const count = row.running.value + row.stale.value;
       return Array.from({ length: count }, (_, place) => {
-        const stale = place === 0 && tenant % 3 === 0;
+        const stale = place < row.stale.value;
         const forMs = stale ? 26 * HOUR : 900 + (mixed(tenant * 31 + place) % 8_000);
         const startedAtMs = (stale ? this.#startedAtMs : nowMs) - forMs;
         return this.#job(row, list, stale ? 7 : Math.floor(nowMs / 9_000) * 4 + place, {

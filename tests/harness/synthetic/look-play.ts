@@ -44,22 +44,17 @@ export function lookPlay(
   startedAtMs: number,
 ): LookMethods {
   const plays = new Map<string, JobsPlay>();
-  /** A queue's play; others reject as the backend does. */
+  /** A queue's play; others fail as in the backend. */
   function look<T>(connectionId: string, tell: (jobs: JobsPlay, isPostal: boolean) => T): Promise<T> {
-    try {
-      const { connection, rows } = find(connectionId);
-      if (connection.kind === 'engine' || connection.kind === 'local-engine')
-        throw new HeadwayError('not-found', `${connection.name} does not tell this of its engine yet.`);
-      if (connection.state.kind === 'unreachable')
-        throw new HeadwayError('unreachable', connection.state.error.message, { retryable: true });
-      const isPostal = connection.kind === 'postal';
-      const jobs =
-        plays.get(connectionId) ?? new JobsPlay(isPostal ? postalJobs : bossJobs, rows, startedAtMs);
-      plays.set(connectionId, jobs);
-      return Promise.resolve(tell(jobs, isPostal));
-    } catch (error) {
-      return Promise.reject(error as Error);
-    }
+    const { connection, rows } = find(connectionId);
+    if (connection.kind === 'engine' || connection.kind === 'local-engine')
+      throw new HeadwayError('not-found', `${connection.name} does not tell this of its engine yet.`);
+    if (connection.state.kind === 'unreachable')
+      throw new HeadwayError('unreachable', connection.state.error.message, { retryable: true });
+    const isPostal = connection.kind === 'postal';
+    const jobs = plays.get(connectionId) ?? new JobsPlay(isPostal ? postalJobs : bossJobs, rows, startedAtMs);
+    plays.set(connectionId, jobs);
+    return Promise.resolve(tell(jobs, isPostal));
   }
   return {
     'queue.capabilities': ({ connectionId }) =>

@@ -43,14 +43,23 @@ export function rowOfRecord(job: JobRecord, nowMs: number): JobRow {
   };
 }
 
-/** A job in one of a queue's lists, aged by its database's clock. */
-export function rowOfQueueJob(job: QueueJob, list: JobList, nowMs: number): JobRow {
-  const ownWord = job.stateWord.toLowerCase() === job.state ? null : job.stateWord;
+/** The system's word for a list's state where all its jobs have the same: it need not stand in every line. */
+export function commonWord(jobs: readonly QueueJob[]): string | null {
+  const word = jobs[0]?.stateWord ?? null;
+  return jobs.every(({ stateWord }) => stateWord === word) ? word : null;
+}
+
+/** A job in one of a queue's lists, aged by its database's clock. `common`: the word that goes without saying. */
+export function rowOfQueueJob(
+  job: QueueJob,
+  { list, nowMs, common }: { list: JobList; nowMs: number; common: string | null },
+): JobRow {
+  const goesWithout = job.stateWord === common || job.stateWord.toLowerCase() === job.state;
   return {
     id: job.id,
     mark: markOfQueueJob(job),
     state: stateWords(job),
-    word: job.stale ? 'stale' : ownWord,
+    word: job.stale ? 'stale' : goesWithout ? null : job.stateWord,
     stale: job.stale,
     age: ageText(list, job, nowMs),
     kind: job.kind,

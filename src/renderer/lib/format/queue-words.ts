@@ -28,7 +28,7 @@ export const ageNames: Record<JobList, { name: string; title: string }> = {
   ready: { name: 'Waits', title: 'Since it became ready' },
   running: { name: 'Runs', title: 'Since it was started' },
   delayed: { name: 'Starts in', title: 'Until it becomes ready' },
-  dead: { name: 'Failed', title: 'Since its last attempt ended' },
+  dead: { name: 'Failed ago', title: 'Since its last attempt ended' },
   held: { name: 'Held', title: 'Since it was to be ready, or was created' },
   blocked: { name: 'Blocked', title: 'Since it was to be ready, or was created' },
 };
@@ -47,12 +47,12 @@ export function ageIn(list: JobList, job: QueueJob, nowMs: number): number | nul
   return list === 'delayed' ? from - nowMs : nowMs - from;
 }
 
-/** "5m 12s"; for what should have started by now, "due". */
+/** "5m 12s"; for what should have started by now, "due". Null where the system keeps no such time. */
 export function ageText(list: JobList, job: QueueJob, nowMs: number): string | null {
   const ageMs = ageIn(list, job, nowMs);
   if (ageMs === null) return null;
   if (list === 'delayed' && ageMs <= 0) return 'due';
-  return `${formatAge(ageMs)}${list === 'dead' ? ' ago' : ''}`;
+  return formatAge(ageMs);
 }
 
 export const markOfQueueJob = (job: Pick<QueueJob, 'state' | 'stale'>): Mark =>

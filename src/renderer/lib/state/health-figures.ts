@@ -6,6 +6,8 @@ import { formatAge, formatWhole } from '../format/figures.ts';
 export interface HealthFigure {
   name: string;
   value: string;
+  /** What goes with the value, smaller. */
+  detail: string;
   /** What the name means, or what stands behind the value. */
   title: string;
   /** Of the figure's own whole, 0 to 1; null for one without. */
@@ -19,19 +21,22 @@ export function healthFigures(health: DatabaseHealth): HealthFigure[] {
   if (connections !== null)
     figures.push({
       name: 'Connections',
-      value: `${formatWhole(connections.used)} of ${formatWhole(connections.max)}`,
+      value: formatWhole(connections.used),
+      detail: `of ${formatWhole(connections.max)}`,
       title: 'Open sessions of all programs, of as many as the server takes',
       share: connections.max === 0 ? null : Math.min(1, connections.used / connections.max),
     });
   figures.push({
     name: 'Lock waits',
     value: formatWhole(lockWaits.length),
+    detail: lockWaits.length === 1 ? 'session waits' : 'sessions wait',
     title: 'Sessions that wait for another one',
     share: null,
   });
   figures.push({
     name: 'Slow statements',
     value: formatWhole(slow.length),
+    detail: 'over a second',
     title: "On the queue's tables, for over a second",
     share: null,
   });
@@ -39,13 +44,15 @@ export function healthFigures(health: DatabaseHealth): HealthFigure[] {
     figures.push({
       name: 'Cache hits',
       value: formatPercent(cacheHitRatio),
+      detail: 'of reads',
       title: 'Reads served from memory since the counters began',
       share: null,
     });
   if (horizon !== null)
     figures.push({
       name: 'Oldest snapshot',
-      value: `${formatWhole(horizon.transactions)} transactions back`,
+      value: formatWhole(horizon.transactions),
+      detail: 'transactions back',
       title: `Held by ${horizon.heldBy}${horizon.heldForMs === null ? '' : ` for ${formatAge(horizon.heldForMs)}`}: what is newer cannot be removed`,
       share: null,
     });
@@ -53,6 +60,7 @@ export function healthFigures(health: DatabaseHealth): HealthFigure[] {
     figures.push({
       name: 'History list',
       value: formatWhole(historyListLength),
+      detail: 'changes kept',
       title: 'Changes that InnoDB must keep for old snapshots',
       share: null,
     });
@@ -62,10 +70,10 @@ export function healthFigures(health: DatabaseHealth): HealthFigure[] {
 
 function replicaFigure(replicas: NonNullable<DatabaseHealth['replicas']>): HealthFigure {
   const lags = replicas.flatMap(({ lagMs }) => lagMs ?? []);
-  const behind = lags.length === 0 ? '' : `, ${formatDuration(Math.max(...lags))} behind`;
   return {
     name: 'Replicas',
-    value: replicas.length === 0 ? 'none' : `${replicas.length}${behind}`,
+    value: formatWhole(replicas.length),
+    detail: lags.length === 0 ? '' : `${formatDuration(Math.max(...lags))} behind`,
     title: replicas.map(({ name, state }) => `${name}: ${state}`).join('\n'),
     share: null,
   };

@@ -65,7 +65,13 @@ export class Look<T> {
     }
   }
 
-  [Symbol.dispose](): void {
+  /** Drops a reading under way; what is shown stays. */
+  cancel(): void {
     this.#reading?.abort();
+    this.loading = false;
+  }
+
+  [Symbol.dispose](): void {
+    this.cancel();
   }
 }

@@ -55,9 +55,9 @@ export class QueueJobs {
     void this.first.load();
   }
 
-  /** Reads it again when its time has come; a very long list only by hand. */
+  /** Reads it again when its time has come; a very long list, and one that means nothing here, only by hand. */
   follow(): void {
-    if (!this.tooLong && !this.loadingMore) this.first.follow();
+    if (!this.tooLong && !this.isForeign && !this.loadingMore) this.first.follow();
   }
 
   /** From the start again. */
@@ -65,10 +65,11 @@ export class QueueJobs {
     await this.first.load();
   }
 
-  /** The next page; nothing while one is under way or none is left. */
+  /** The next page; nothing while one is under way or none is left. It goes before the list's own refresh. */
   async more(): Promise<void> {
     const { next } = this;
-    if (next === null || this.loadingMore || this.first.loading) return;
+    if (next === null || this.loadingMore) return;
+    this.first.cancel();
     const reading = this.#readings;
     this.loadingMore = true;
     try {
