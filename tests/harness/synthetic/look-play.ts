@@ -48,7 +48,7 @@ export function lookPlay(
   function look<T>(connectionId: string, tell: (jobs: JobsPlay, isPostal: boolean) => T): Promise<T> {
     const { connection, rows } = find(connectionId);
     if (connection.kind === 'engine' || connection.kind === 'local-engine')
-      throw new HeadwayError('not-found', `${connection.name} does not tell this of its engine yet.`);
+      throw new HeadwayError('internal', `${connection.name} does not tell this of its engine yet.`);
     if (connection.state.kind === 'unreachable')
       throw new HeadwayError('unreachable', connection.state.error.message, { retryable: true });
     const isPostal = connection.kind === 'postal';

@@ -52,7 +52,7 @@ export function healthFigures(health: DatabaseHealth): HealthFigure[] {
     figures.push({
       name: 'Oldest snapshot',
       value: formatWhole(horizon.transactions),
-      detail: 'transactions back',
+      detail: 'transactions',
       title: `Held by ${horizon.heldBy}${horizon.heldForMs === null ? '' : ` for ${formatAge(horizon.heldForMs)}`}: what is newer cannot be removed`,
       share: null,
     });

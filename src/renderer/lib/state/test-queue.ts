@@ -1,6 +1,6 @@
 // Plain jobs, sessions and abilities of a queue for tests: each changes what it is about.
 import type { Capabilities, Fact, Knowledge } from '../../../contract/capabilities.ts';
-import { actionSchema, factSchema, unsupported } from '../../../contract/capabilities.ts';
+import { actionSchema, capabilitiesSchema, factSchema, unsupported } from '../../../contract/capabilities.ts';
 import type { RunningStatement } from '../../../contract/database-health.ts';
 import type { QueueJob } from '../../../contract/queue-jobs.ts';
 
@@ -34,9 +34,12 @@ export const session = (sessionId: string, forMs = 0): RunningStatement => ({
 });
 
 /** A system that tells everything exactly but for what is given, and can do nothing. */
-export function capabilities(facts: Partial<Record<Fact, Knowledge['kind']>> = {}): Capabilities {
-  const known = factSchema.options.map((fact) => [fact, { kind: facts[fact] ?? 'exact', note: '' }]);
-  const actions = actionSchema.options.map((action) => [action, unsupported('not here')]);
-  // Every name of both schemas is in them.
-  return { facts: Object.fromEntries(known), actions: Object.fromEntries(actions) } as Capabilities;
-}
+export const capabilities = (facts: Partial<Record<Fact, Knowledge['kind']>> = {}): Capabilities =>
+  capabilitiesSchema.parse({
+    facts: Object.fromEntries(
+      factSchema.options.map((fact) => [fact, { kind: facts[fact] ?? 'exact', note: '' }] as const),
+    ),
+    actions: Object.fromEntries(
+      actionSchema.options.map((action) => [action, unsupported('not here')] as const),
+    ),
+  });
