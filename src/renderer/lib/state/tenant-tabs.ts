@@ -2,6 +2,7 @@
 import type { Capabilities } from '../../../contract/capabilities.ts';
 import type { JobList } from '../../../contract/queue-jobs.ts';
 import type { TenantRow } from '../../../contract/live.ts';
+import { sumCounts } from '../../../core/count.ts';
 import type { Count } from '../../../core/count.ts';
 import { formatCount } from '../../../core/duration.ts';
 import { listNames } from '../format/queue-words.ts';
@@ -51,7 +52,8 @@ export function tenantTabs({
       ? {}
       : {
           ready: row.ready,
-          running: row.running,
+          // Both stand in the list of running jobs.
+          running: sumCounts([row.running, row.stale]),
           delayed: row.delayed,
           dead: row.dead,
           blocked: row.blocked,
