@@ -1,18 +1,15 @@
 // From a configured connection to its source, with the password found only when it is needed.
-import { noDetails } from './sources/not-yet.ts';
-import { HeadwayError } from '../contract/errors.ts';
 import {
   databaseOf,
   type ConnectionSettings,
   type EngineConnection,
-  type PostalConnection,
   type QueueConnection,
 } from '../contract/settings.ts';
 import { openStoreAt, type StoreAddress } from './engine/stores/open-store.ts';
 import type { StoreAccess } from './engine/stores/store-access.ts';
 import type { Store } from './engine/stores/store.ts';
 import { EngineDatabaseSource } from './sources/engine-database/engine-database-source.ts';
-import { PostalSource } from './sources/postal/postal-source.ts';
+import { openPostal } from './sources/postal/postal-source.ts';
 import { openQueue } from './sources/queues/open-queue.ts';
 import type { Source } from './sources/source.ts';
 import { resolveSecret } from './settings/resolve-secret.ts';
@@ -53,7 +50,11 @@ async function addressOf(connection: EngineConnection, secrets: SecretStore): Pr
  * be reached, and is looked for again at the next call.
  */
 export function openSource(connection: ConnectionSettings, secrets: SecretStore): Source {
-  if (connection.kind === 'postal') return openPostal(connection, secrets);
+  if (connection.kind === 'postal') {
+    const { database, postal } = connection;
+    const password = () => databasePassword(connection, secrets);
+    return openPostal({ database, postal, password, now: Date.now });
+  }
   if (connection.kind === 'queue') return openQueueSource(connection, secrets);
   return new EngineDatabaseSource({
     open: () => openEngineStore(connection, secrets, 'look'),
@@ -71,39 +72,4 @@ export function openQueueSource(connection: QueueConnection, secrets: SecretStor
     password: () => databasePassword(connection, secrets),
     now: Date.now,
   });
-}
-
-function openPostal(connection: PostalConnection, secrets: SecretStore): Source {
-  let opened: PostalSource | null = null;
-  const open = async (): Promise<PostalSource> => {
-    const password = await databasePassword(connection, secrets);
-    opened ??= new PostalSource({
-      database: connection.database,
-      postal: connection.postal,
-      password,
-      now: Date.now,
-    });
-    return opened;
-  };
-  const close = async (): Promise<void> => {
-    const closing = opened;
-    opened = null;
-    await closing?.[Symbol.asyncDispose]();
-  };
-  /** A refused password may be mended in the store meanwhile: the next call looks it up again. */
-  const call = async <T>(ask: (source: PostalSource) => Promise<T>): Promise<T> => {
-    try {
-      return await ask(await open());
-    } catch (error) {
-      if (error instanceof HeadwayError && error.code === 'authentication-failed') await close();
-      throw error;
-    }
-  };
-  return {
-    probe: (signal) => call((source) => source.probe(signal)),
-    tenants: (signal) => call((source) => source.tenants(signal)),
-    snapshot: (signal) => call((source) => source.snapshot(signal)),
-    details: noDetails,
-    [Symbol.asyncDispose]: close,
-  };
 }

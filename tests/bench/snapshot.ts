@@ -7,7 +7,7 @@
 // last line is one line of JSON. Ends with 1 when a target is missed or could not be judged.
 import { parseArgs } from 'node:util';
 import type { Connection, RowDataPacket } from 'mysql2/promise';
-import { PostalSource } from '../../src/main/sources/postal/postal-source.ts';
+import { openPostal } from '../../src/main/sources/postal/postal-source.ts';
 import { startMariaDb } from '../harness/mariadb.ts';
 import { createPostal, createReader, fillQueue } from '../harness/postal-schema.ts';
 
@@ -41,7 +41,7 @@ const postal = await createPostal(db, { servers });
 const reader = await createReader(postal);
 const observer = await db.connect('postal');
 const peer = await db.connect('postal');
-const source = new PostalSource({
+const source = openPostal({
   database: {
     host: db.host,
     port: db.port,
@@ -50,7 +50,7 @@ const source = new PostalSource({
     tls: { mode: 'disabled' },
   },
   postal: { messageDatabasePrefix: 'postal-server-', staleLockHours: 24 },
-  password: reader.password,
+  password: () => Promise.resolve(reader.password),
   now: () => performance.timeOrigin + performance.now(),
 });
 

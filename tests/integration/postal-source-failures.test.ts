@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { HeadwayError } from '../../src/contract/errors.ts';
 import type { DatabaseSettings } from '../../src/contract/settings.ts';
 import { MysqlSession } from '../../src/main/sources/mysql-session.ts';
-import type { PostalSource } from '../../src/main/sources/postal/postal-source.ts';
+import type { Source } from '../../src/main/sources/source.ts';
 import { freePort } from '../harness/temp.ts';
 import { startMariaDb } from '../harness/mariadb.ts';
 import type { MariaDb } from '../harness/mariadb.ts';
@@ -33,14 +33,17 @@ afterAll(async () => {
 });
 
 /** The failure of one snapshot; fails the test when there is none or it shows the password. */
-async function failureOf(source: PostalSource, signal = never): Promise<HeadwayError> {
+async function failureOf(source: Source, signal = never): Promise<HeadwayError> {
   const outcome: unknown = await source.snapshot(signal).catch((error: unknown) => error);
   if (!(outcome instanceof HeadwayError)) throw new Error(`expected a HeadwayError, got ${String(outcome)}`);
   expect(JSON.stringify(outcome.toWire())).not.toContain(reader.password);
   return outcome;
 }
 const failureWith = async (changes: Partial<DatabaseSettings>, password = reader.password) => {
-  await using source = sourceFor(db, reader, { database: databaseSettings(db, reader, changes), password });
+  await using source = sourceFor(db, reader, {
+    database: databaseSettings(db, reader, changes),
+    password: () => Promise.resolve(password),
+  });
   return await failureOf(source);
 };
 async function withUser<T>(

@@ -4,8 +4,9 @@ import type { Count } from '../../src/core/count.ts';
 import type { SourceSample, TenantSample } from '../../src/core/sample.ts';
 import { databaseSchema } from '../../src/contract/settings.ts';
 import type { DatabaseSettings } from '../../src/contract/settings.ts';
-import { PostalSource } from '../../src/main/sources/postal/postal-source.ts';
+import { openPostal } from '../../src/main/sources/postal/postal-source.ts';
 import type { PostalSourceOptions } from '../../src/main/sources/postal/postal-source.ts';
+import type { Source } from '../../src/main/sources/source.ts';
 import type { MariaDb } from '../harness/mariadb.ts';
 import type { Reader } from '../harness/postal-schema.ts';
 
@@ -21,15 +22,11 @@ export function databaseSettings(
   return databaseSchema.parse(given);
 }
 
-export function sourceFor(
-  db: MariaDb,
-  reader: Reader,
-  changes: Partial<PostalSourceOptions> = {},
-): PostalSource {
-  return new PostalSource({
+export function sourceFor(db: MariaDb, reader: Reader, changes: Partial<PostalSourceOptions> = {}): Source {
+  return openPostal({
     database: databaseSettings(db, reader),
     postal: postalDefaults,
-    password: reader.password,
+    password: () => Promise.resolve(reader.password),
     now: () => Date.now(),
     ...changes,
   });

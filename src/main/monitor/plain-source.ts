@@ -1,13 +1,22 @@
 // A source made of plain data, for tests: says what it is told to say and counts what it is asked.
-import { noDetails } from '../sources/not-yet.ts';
 import { exact } from '../../core/count.ts';
 import { nothingQueued, type SourceSample, type TenantInfo, type TenantSample } from '../../core/sample.ts';
-import type { Probe, Source } from '../sources/source.ts';
+import type { Probe, Source, SourceDetails } from '../sources/source.ts';
 
 export type Question = 'probe' | 'tenants' | 'snapshot';
 
+const unasked = (): Promise<never> => Promise.reject(new Error('plain data has no details'));
+
 export class PlainSource implements Source {
-  readonly details = noDetails;
+  /** Nobody asks for them in a monitor's tests. */
+  readonly details: SourceDetails = {
+    capabilities: unasked,
+    jobs: unasked,
+    job: unasked,
+    locks: unasked,
+    health: unasked,
+    indexAdvice: unasked,
+  };
   readonly asked: Question[] = [];
   /** Calls under way at most at the same time. */
   mostAtOnce = 0;

@@ -41,6 +41,8 @@ export interface QueueReader<S extends QueueSession> {
 
 /** What a poll read. Times are epoch ms of the database's clock. */
 export interface QueueRead extends Pick<SourceSample, 'databaseTimeMs' | 'tenants' | 'workers' | 'kinds'> {
+  /** Database minus local clock where the reader measured it closer than by the length of the poll. */
+  clock?: SourceSample['clock'];
   /** Rows or buffers that the poll's own statements read, where the server tells cheaply; else null. */
   rowsRead: number | null;
 }

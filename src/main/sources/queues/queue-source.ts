@@ -55,7 +55,7 @@ export class QueueSource<S extends QueueSession> implements Source {
       const errorMs = Math.max(0, endedMs - beganMs) / 2;
       return {
         databaseTimeMs: read.databaseTimeMs,
-        clock: { offsetMs: read.databaseTimeMs - (beganMs + errorMs), errorMs },
+        clock: read.clock ?? { offsetMs: read.databaseTimeMs - (beganMs + errorMs), errorMs },
         tenants: read.tenants,
         workers: read.workers,
         kinds: read.kinds,
