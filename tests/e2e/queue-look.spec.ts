@@ -47,7 +47,7 @@ test('jobs, locks, a job, the database, its indexes and abilities of any queue',
 
   await test.step('what the system cannot tell or do it says, without a button', async () => {
     const parts = page.getByRole('navigation', { name: 'Parts of the tenant' });
-    await expect(parts.getByRole('link', { name: /^Dead/ })).toHaveCount(0);
+    await expect(parts.getByRole('link', { name: /^Blocked/ })).toHaveCount(0);
     const actions = page.getByRole('region', { name: 'Do' });
     await expect(actions.getByText('Not possible: drain')).toBeVisible();
     await expect(actions.getByRole('button')).toHaveCount(0);

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { MethodHandlers, StreamHandlers } from '../../src/contract/api.ts';
-import type { OverviewDelta } from '../../src/contract/live.ts';
+import type { ConnectionSummary, OverviewDelta } from '../../src/contract/live.ts';
 import { HeadwayError } from '../../src/contract/errors.ts';
 import type { EngineView } from '../../src/contract/engine-report.ts';
 import type { Rehearsal } from '../../src/contract/rehearsal.ts';
@@ -42,6 +42,9 @@ export interface SyntheticOptions {
 }
 /** Has an engine to look into; `engine` is one whose store is another machine's database. */
 const hasEngine = ({ kind }: { kind: string }): boolean => kind === 'local-engine' || kind === 'engine';
+
+/** Tenants of connections that are not there to be measured. */
+const ownCounts: Partial<Record<ConnectionSummary['kind'], number>> = { 'local-engine': 41, queue: 34 };
 
 const defaults: SyntheticOptions = {
   tenants: 1_000,
@@ -100,7 +103,7 @@ class Stage {
     const connections = syntheticConnections(startedAtMs);
     const rules = structuredClone(syntheticRules);
     const plays = connections.map((connection) => {
-      const count = connection.kind === 'local-engine' ? 41 : connection.state.kind === 'live' ? tenants : 0;
+      const count = connection.state.kind !== 'live' ? 0 : (ownCounts[connection.kind] ?? tenants);
       return {
         connection,
         fleet: new Fleet({ connection, tenants: count, tickMs, random }, startedAtMs),

@@ -37,8 +37,8 @@ describe('the tabs of a tenant', () => {
 
   it('leave out what the system does not tell, but not where one is', () => {
     const abilities = capabilities({ dead: 'no', blocked: 'no', locks: 'no' });
-    expect(names({ abilities })).toBe('1 Charts, 2 Ready 200+, 3 Running 2, 4 Delayed 0, 5 Held');
-    expect(names({ abilities, section: 'dead' })).toContain('5 Dead 4');
+    expect(names({ abilities })).toBe('1 Charts, 2 Ready 200+, 3 Running 2, 4 Delayed 0, 5 Dead 4, 6 Held');
+    expect(names({ abilities, section: 'blocked' })).toContain('7 Blocked');
     expect(names({ abilities: capabilities({ jobs: 'no' }) })).toBe('1 Charts, 2 Locks');
   });
 

@@ -23,7 +23,8 @@ export interface TenantTab {
 
 /**
  * `abilities`: null while they are not known; then every list is offered. A list that the system does not tell of is
- * left out, unless it is the one that a link led to. `foreign`: what a list said when it was found to mean nothing.
+ * left out, unless it is the one that a link led to. Dead jobs are offered even where no poll tells their number:
+ * Postal lists them from elsewhere. `foreign`: what a list said when it was found to mean nothing.
  */
 export function tenantTabs({
   connectionId,
@@ -44,8 +45,7 @@ export function tenantTabs({
   const known = (id: TenantSection): boolean => {
     if (id === 'charts') return true;
     if (id === 'locks') return told('locks');
-    if (id === 'dead' || id === 'blocked' || id === 'running') return told('jobs') && told(id);
-    return told('jobs');
+    return told('jobs') && (id !== 'blocked' || told('blocked'));
   };
   const counts: Partial<Record<TenantSection, Count | null>> =
     row === null
