@@ -15,6 +15,8 @@ import { inspectPostgresJobs } from './jobs-table/postgres-jobs-reader.ts';
 import { inspectPgBoss } from './pg-boss/pg-boss-reader.ts';
 import type { QueueReader, QueueSession } from './queue-reader.ts';
 import { QueueSource } from './queue-source.ts';
+import { inspectMysqlSolidQueue } from './solid-queue/inspect-mysql.ts';
+import { inspectPostgresSolidQueue } from './solid-queue/inspect-postgres.ts';
 
 export interface QueueOptions {
   connection: Pick<QueueConnection, 'system' | 'database' | 'schema' | 'mapping'>;
@@ -37,8 +39,11 @@ type Inspect<S extends QueueSession> = (
 const onPostgres: Partial<Record<Exclude<QueueSystem, 'jobs-table'>, Inspect<PostgresSession>>> = {
   'pg-boss': inspectPgBoss,
   'graphile-worker': inspectGraphileWorker,
+  'solid-queue': inspectPostgresSolidQueue,
 };
-const onMysql: Partial<Record<QueueSystem, Inspect<MysqlSession>>> = {};
+const onMysql: Partial<Record<QueueSystem, Inspect<MysqlSession>>> = {
+  'solid-queue': inspectMysqlSolidQueue,
+};
 
 /** Connects at the first call. */
 export function openQueue({ connection, password, now, ...limits }: QueueOptions): Source {
