@@ -3,6 +3,9 @@ import type { Client } from 'pg';
 import type { Connection } from 'mysql2/promise';
 import type { Count } from '../../src/core/count.ts';
 import type { TenantSample } from '../../src/core/sample.ts';
+import { databaseSchema } from '../../src/contract/settings.ts';
+import { MysqlSession } from '../../src/main/sources/mysql-session.ts';
+import { PostgresSession } from '../../src/main/sources/postgres-session.ts';
 import type { Source } from '../../src/main/sources/source.ts';
 import { startMariaDb } from '../harness/mariadb.ts';
 import { startPostgres } from '../harness/postgres.ts';
@@ -24,6 +27,8 @@ export interface SolidQueueServer extends SolidQueueDb, AsyncDisposable {
   run: (sql: string) => Promise<unknown>;
   /** A source by an account that may only read. `place`: another schema or database. */
   source: (options?: { place?: string; user?: string; statementTimeoutMs?: number }) => Source;
+  /** A session like the source's own. */
+  session: () => Promise<PostgresSession | MysqlSession>;
   /** Ends Headway's connections on the server's side; yields how many. */
   kill: (onlyWaiting?: boolean) => Promise<number>;
   /** Numbers ready executions in the order in which they became ready, as they are when Solid Queue writes them. */
@@ -106,7 +111,7 @@ export async function startServer(
       await server.run(
         `INSERT INTO solid_queue_${place}_executions (job_id, ${Object.keys(all).join(', ')})
          SELECT j.id, ${Object.values(all).join(', ')}
-           FROM (SELECT jobs.*, id - ${Number(last)} AS n FROM solid_queue_jobs jobs WHERE id > ${Number(last)}) j ORDER BY j.id`,
+           FROM (SELECT id, queue_name, ROW_NUMBER() OVER (ORDER BY id) AS n FROM solid_queue_jobs WHERE id > ${Number(last)}) j ORDER BY j.id`,
       );
     },
   };
@@ -139,6 +144,11 @@ async function postgres(): Promise<Bare> {
         ...{ server: db, system: 'solid-queue', user, password: user === 'postgres' ? db.password : 'r' },
         ...{ database: 'postgres', schema: place, ...rest },
       }),
+    session: () =>
+      PostgresSession.open(
+        { settings: settings(db, 'reader', 'postgres'), password: 'r', statementTimeoutMs: 3_000 },
+        never,
+      ),
     async kill(onlyWaiting = false) {
       const { rowCount } = await root.query(
         `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'Headway'${onlyWaiting ? ` AND wait_event_type = 'Lock'` : ''}`,
@@ -180,6 +190,11 @@ async function mariadb(): Promise<Bare> {
         },
         ...(user === 'root' ? { password: db.rootPassword } : {}),
       }),
+    session: () =>
+      MysqlSession.open(
+        { settings: settings(db, 'reader', 'app "queue'), password: 'r', statementTimeoutMs: 3_000 },
+        never,
+      ),
     async kill(onlyWaiting = false) {
       const [rows] = await root.query(
         `SELECT id FROM information_schema.processlist WHERE user = 'reader'${onlyWaiting ? ` AND state LIKE '%metadata lock%'` : ''}`,
@@ -194,6 +209,9 @@ async function mariadb(): Promise<Bare> {
     },
   };
 }
+
+const settings = ({ host, port }: { host: string; port: number }, user: string, database: string) =>
+  databaseSchema.parse({ host, port, user, database });
 
 export interface Truth {
   ready: number;

@@ -9,6 +9,7 @@ import { advisePostgresIndexes } from '../health/postgres-index-advice.ts';
 import { MysqlSession } from '../mysql-session.ts';
 import { PostgresSession } from '../postgres-session.ts';
 import type { Source } from '../source.ts';
+import { inspectGoodJob } from './good-job/good-job-reader.ts';
 import { inspectGraphileWorker } from './graphile-worker/graphile-worker-reader.ts';
 import { inspectMysqlJobs } from './jobs-table/mysql-jobs-reader.ts';
 import { inspectPostgresJobs } from './jobs-table/postgres-jobs-reader.ts';
@@ -40,6 +41,7 @@ const onPostgres: Partial<Record<Exclude<QueueSystem, 'jobs-table'>, Inspect<Pos
   'pg-boss': inspectPgBoss,
   'graphile-worker': inspectGraphileWorker,
   'solid-queue': inspectPostgresSolidQueue,
+  'good-job': inspectGoodJob,
 };
 const onMysql: Partial<Record<QueueSystem, Inspect<MysqlSession>>> = {
   'solid-queue': inspectMysqlSolidQueue,

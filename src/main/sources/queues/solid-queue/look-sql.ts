@@ -16,8 +16,10 @@ function columns(d: Dialect, place: Place, hasNames: boolean): string {
   const isClaimed = place === 'claimed';
   const process = (column: string) => (isClaimed ? d.asText(`p.${column}`) : d.asText('NULL'));
   const due = place === 'scheduled';
+  // Claims and failures have no priority of their own.
+  const named = !isClaimed && place !== 'failed';
   return `'${place}' AS place, ${d.asText('x.id')} AS row_id, ${due ? d.asText('x.scheduled_at') : d.asText('NULL')} AS due_text,
-         ${d.asText('j.id')} AS id, j.queue_name, j.class_name, ${d.number('j.priority')} AS priority,
+         ${d.asText('j.id')} AS id, j.queue_name, j.class_name, ${d.number(named ? 'x.priority' : 'j.priority')} AS priority,
          ${d.ms('j.created_at')} AS created_at, ${d.ms('x.created_at')} AS placed_at,
          ${due ? d.ms('x.scheduled_at') : d.number('NULL')} AS due_at, ${d.ms('j.finished_at')} AS finished_at,
          ${isClaimed ? d.asText('x.process_id') : d.asText('NULL')} AS process_id,

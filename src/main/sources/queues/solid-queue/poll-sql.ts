@@ -43,6 +43,10 @@ function select(d: Dialect, { part, key, queue, jobs, marked, at, created_at, la
 const createdAt = (d: Dialect, id: string): string =>
   `(SELECT ${d.ms('j.created_at')} FROM ${d.table('jobs')} j WHERE j.id = ${id})`;
 
+/** A join would let the planner read all jobs instead of a few thousand by their keys. Walks: the primary key of jobs, once. */
+const queueOf = (d: Dialect, id: string): string =>
+  `(SELECT j.queue_name FROM ${d.table('jobs')} j WHERE j.id = ${id})`;
+
 const marks = (condition: string) => `SUM(CASE WHEN ${condition} THEN 1 ELSE 0 END)`;
 
 /**
@@ -135,10 +139,9 @@ const running = (d: Dialect): string => `
   })}
     FROM (SELECT MIN(queue_name) AS queue, COUNT(*) AS jobs, ${marks('stale')} AS stale,
                  MIN(CASE WHEN stale THEN NULL ELSE created_at END) AS oldest_at, MAX(created_at) AS newest_at
-            FROM (SELECT j.queue_name, c.created_at,
+            FROM (SELECT ${queueOf(d, 'c.job_id')} AS queue_name, c.created_at,
                          (p.id IS NULL OR p.last_heartbeat_at <= ${d.ago(ALIVE_MINUTES)}) AS stale
                     FROM (SELECT * FROM ${d.table('claimed_executions')} ORDER BY id LIMIT ${WALK}) c
-                    JOIN ${d.table('jobs')} j ON j.id = c.job_id
                     LEFT JOIN ${d.table('processes')} p ON p.id = c.process_id) seen
            GROUP BY queue_name) w`;
 
@@ -146,9 +149,8 @@ const running = (d: Dialect): string => `
 const failed = (d: Dialect): string => `
   ${select(d, { part: 'failed', key: d.key('w.queue'), queue: 'w.queue', jobs: 'w.jobs' })}
     FROM (SELECT MIN(queue_name) AS queue, COUNT(*) AS jobs
-            FROM (SELECT j.queue_name
-                    FROM (SELECT job_id FROM ${d.table('failed_executions')} ORDER BY id DESC LIMIT ${WALK}) f
-                    JOIN ${d.table('jobs')} j ON j.id = f.job_id) seen
+            FROM (SELECT ${queueOf(d, 'f.job_id')} AS queue_name
+                    FROM (SELECT job_id FROM ${d.table('failed_executions')} ORDER BY id DESC LIMIT ${WALK}) f) seen
            GROUP BY queue_name) w`;
 
 /** Walks: pauses and processes, a row for each paused queue and each process. */
@@ -163,13 +165,15 @@ const processes = (d: Dialect): string => `
     last_at: d.ms('last_heartbeat_at'),
     text: d.left('metadata', 10_000),
   })}
-    FROM (SELECT * FROM ${d.table('processes')} ORDER BY id LIMIT ${PROCESSES}) p`;
+    FROM ${d.table('processes')}
+   ORDER BY id
+   LIMIT ${PROCESSES}`;
 /** The newest finish, where finished jobs are kept. Walks: (finished_at), one entry. */
 const finish = (d: Dialect): string => `
   ${select(d, { part: 'finish', last_at: d.ms('finished_at') })}
     FROM (SELECT finished_at FROM ${d.table('jobs')} WHERE finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT 1) f`;
 
-/** All parts but the lanes, to be joined by UNION ALL. Without an index by queue the first rows are taken, whatever their queue. */
+/** All parts but the lanes, to be joined by UNION ALL in brackets. Without an index by queue the first rows are taken, whatever their queue. */
 export function commonParts(
   d: Dialect,
   { due, finished, dueByQueue, blockedByQueue }: ServingIndexes,

@@ -99,7 +99,9 @@ function poll(d: Dialect, indexes: ServingIndexes, found: Found): string {
             perQueue(blockedPick(d, blockedByQueue, 'queue_name >= q.name AND queue_name <= q.name')),
           ),
         ]),
-  ].join('\n  UNION ALL');
+  ]
+    .map((part) => `(${part})`)
+    .join('\n  UNION ALL ');
 }
 
 const textArray = (values: readonly string[]): string =>
