@@ -1,5 +1,5 @@
 // GoodJob's tables, and the truth by brute force over all rows.
-import { Client } from 'pg';
+import type { Client } from 'pg';
 import type { Count } from '../../src/core/count.ts';
 import type { SourceSample, TenantSample } from '../../src/core/sample.ts';
 import type { Source } from '../../src/main/sources/source.ts';

@@ -194,23 +194,26 @@ describe.each(['newest', 'legacy'] as const)('the %s generation', (generation) =
     expect(told('fails')).toBe('0 0 2001+ none');
   });
 
-  test.runIf(!byRow)('before 4.0 a retry was a new row: the one before is neither dead nor done for', async () => {
-    const worker = await thread();
-    const first = await work.enqueue(db, { queue: 'mail' }, Date.now() - 60_000);
-    await work.begin(worker, { queue: 'mail', by: null });
-    const second = await work.retryAsRow(worker, first, 'E: once');
-    const sample = await server.snapshot();
-    const truth = await expectExact(sample);
-    expect(truth.get('mail')).toMatchObject({ ready: 1, dead: 0 });
-    await using source = server.source();
-    const detail = await source.details.job(second, never);
-    expect(detail?.job).toMatchObject({ state: 'ready', attempts: 1 });
-    expect(detail?.attempts.map(({ error }) => error)).toContain('E: once');
-    expect((await source.details.job(first, never))?.job).toMatchObject({
-      state: 'done',
-      stateWord: 'retried',
-    });
-  });
+  test.runIf(!byRow)(
+    'before 4.0 a retry was a new row: the one before is neither dead nor done for',
+    async () => {
+      const worker = await thread();
+      const first = await work.enqueue(db, { queue: 'mail' }, Date.now() - 60_000);
+      await work.begin(worker, { queue: 'mail', by: null });
+      const second = await work.retryAsRow(worker, first, 'E: once');
+      const sample = await server.snapshot();
+      const truth = await expectExact(sample);
+      expect(truth.get('mail')).toMatchObject({ ready: 1, dead: 0 });
+      await using source = server.source();
+      const detail = await source.details.job(second, never);
+      expect(detail?.job).toMatchObject({ state: 'ready', attempts: 1 });
+      expect(detail?.attempts.map(({ error }) => error)).toContain('E: once');
+      expect((await source.details.job(first, never))?.job).toMatchObject({
+        state: 'done',
+        stateWord: 'retried',
+      });
+    },
+  );
 
   test('pauses are told of their queue, and what they are worth', async () => {
     await work.enqueue(db, { queue: 'mail' });
