@@ -40,8 +40,7 @@ export async function inspectGoodJob(
 ): Promise<QueueReader<PostgresSession>> {
   const relations = await postgresRelations(session, schema, PREFIX, signal);
   const tables = goodJobTables(schema, relations, await postgresIndexes(session, schema, PREFIX, signal));
-  await session.rows(anyRow, sql.withoutCompiler, signal);
-  await session.rows(anyRow, sql.inUtc, signal);
+  await session.rows(anyRow, sql.sessionSettings, signal);
   const reader = new GoodJobReader(tables, [
     ...hiddenRowsWarnings(schema, relations, new Set(Object.keys(NEEDED))),
     ...tableWarnings(tables, relations),
