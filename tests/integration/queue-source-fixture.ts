@@ -14,6 +14,8 @@ export interface TestQueue {
   schema?: string;
   mapping?: JobsMapping;
   statementTimeoutMs?: number;
+  /** Local clock, epoch ms. */
+  now?: () => number;
 }
 
 export function testQueueSource(options: TestQueue): Source {
@@ -27,7 +29,7 @@ export function testQueueSource(options: TestQueue): Source {
       database: { ...databaseSchema.parse({ host, port, user, database }), type },
     },
     password: () => Promise.resolve(password),
-    now: Date.now,
+    now: options.now ?? Date.now,
     ...(options.statementTimeoutMs === undefined ? {} : { statementTimeoutMs: options.statementTimeoutMs }),
   });
 }

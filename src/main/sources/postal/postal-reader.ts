@@ -11,6 +11,7 @@ import type { DatabaseSettings, PostalConnection } from '../../../contract/setti
 import type { TenantInfo } from '../../../core/sample.ts';
 import type { WatchedTables } from '../health/watched-tables.ts';
 import type { MysqlSession } from '../mysql-session.ts';
+import { DepthMemory } from '../queues/depth-memory.ts';
 import type { QueueRead, QueueReader } from '../queues/queue-reader.ts';
 import { postalCapabilities } from './capabilities.ts';
 import { behindOfLatest, CLAIM_ORDER } from './claim-order.ts';
@@ -60,6 +61,7 @@ class PostalReader implements QueueReader<MysqlSession> {
   readonly #access: PostalAccess;
   /** Owners of queued rows that are not among the servers any more; looked for when names are. */
   #orphans: number[] = [];
+  readonly #depths = new DepthMemory<number>(sql.DEEPER_PER_POLL);
   /** The session's handler reads at the end of the last poll. */
   #readsSoFar = 0;
 
@@ -104,7 +106,7 @@ class PostalReader implements QueueReader<MysqlSession> {
     const owners = [...owning, ...this.#orphans];
     const serverIds = [...owners, ...idle.map((server) => server.id)];
 
-    const queues = await readQueues(session, index, owners, signal);
+    const queues = await readQueues(session, index, owners, (long) => this.#depths.pick(long), signal);
     // After the rows, so that none of them lies in the clock's future.
     const clock = await readClock(session, this.#access, now, signal);
     const totals = await messages.totals(session, serverIds, signal);
@@ -112,7 +114,11 @@ class PostalReader implements QueueReader<MysqlSession> {
     const moment = { nowMs: clock.nowMs, staleAfterMs: postal.staleLockHours * 3_600_000 };
     const sampled = serverIds.map((id) => {
       const read = queueRead(id, queues, clock.nowMs);
-      return { id, read, sample: queueSample(read, moment) };
+      const sample = queueSample(read, moment);
+      if (queues.unlooked.has(id))
+        return { id, read, sample: { ...sample, ...this.#depths.recall(id, sample) } };
+      if (read.more) this.#depths.learn(id, sample);
+      return { id, read, sample };
     });
     const behind = behindOfLatest(sampled, moment);
     return {

@@ -14,13 +14,16 @@ export interface QueueRows {
   estimates: Map<number, number>;
   /** A head of this many rows may not be the whole queue. */
   headLimit: number;
+  /** Servers with more than a head that were not looked deeper at. */
+  unlooked: ReadonlySet<number>;
 }
 
-/** Heads of all `owners`; of those with more than a head also the newest rows and the optimiser's estimate. */
+/** Heads of all `owners`; of those that `pick` takes from the ones with more than a head also the newest rows and the optimiser's estimate. */
 export async function readQueues(
   session: MysqlSession,
   index: string,
   owners: readonly number[],
+  pick: (long: readonly number[]) => readonly number[],
   signal: AbortSignal,
 ): Promise<QueueRows> {
   const heads = new Map<number, QueuedMessageRow[]>();
@@ -31,16 +34,16 @@ export async function readQueues(
     group(heads, await session.rows(rows.queuedMessageRow, sql.heads(index, chunk, headLimit), signal));
   }
   const long = owners.filter((id) => (heads.get(id)?.length ?? 0) >= headLimit);
-  const tailLimit = sql.tailLimit(long.length);
-  for (const chunk of chunks(long, sql.QUEUES_PER_STATEMENT)) {
-    group(tails, await session.rows(rows.queuedMessageRow, sql.tails(index, chunk, tailLimit), signal));
+  const picked = pick(long);
+  for (const chunk of chunks(picked, sql.QUEUES_PER_STATEMENT)) {
+    group(tails, await session.rows(rows.queuedMessageRow, sql.tails(index, chunk, sql.TAIL_ROWS), signal));
     for (const line of await session.rows(rows.explainRow, sql.rowEstimates(index, chunk), signal)) {
       // EXPLAIN numbers the parts of a UNION from 1, in their order.
       const id = line.id === null ? undefined : chunk[line.id - 1];
       if (id !== undefined && line.rows !== null) estimates.set(id, line.rows);
     }
   }
-  return { heads, tails, estimates, headLimit };
+  return { heads, tails, estimates, headLimit, unlooked: new Set(long.filter((id) => !picked.includes(id))) };
 }
 
 /** One server's part, with the poll's time known. */

@@ -3,20 +3,19 @@
 import { escape } from 'mysql2';
 import { quoteName } from '../mysql-errors.ts';
 
-/** Rows read of one poll's heads at most, shared among the tenants that have rows: 100 of them get 200 each. */
-const HEAD_ROWS = { inAll: 20_100, most: 201, least: 20 };
-/** The same for tails: the newest rows of tenants with more than a head. */
-const TAIL_ROWS = { inAll: 5000, most: 50, least: 10 };
+/** Rows read of one poll's heads at most, shared among the tenants that have rows: 41 of them get 200 each, 1,000 get 8. */
+const HEAD_ROWS = { inAll: 8_300, most: 201, least: 8 };
+/** The newest rows of a tenant with more than a head, of as many tenants as one poll looks deeper at. */
+export const TAIL_ROWS = 50;
+export const DEEPER_PER_POLL = 25;
 /** Tenants whose rows one statement asks for: 5,000 rows, far inside the statement's time limit and one turn of the loop. */
 export const QUEUES_PER_STATEMENT = 25;
 /** Tenants that other statements ask about. */
 export const TENANTS_PER_STATEMENT = 100;
 
-/** How many rows a head, or a tail, has when `tenants` share them. A head as long as this may not be the whole queue. */
-export const headLimit = (tenants: number): number => share(HEAD_ROWS, tenants);
-export const tailLimit = (tenants: number): number => share(TAIL_ROWS, tenants);
-const share = ({ inAll, most, least }: typeof HEAD_ROWS, tenants: number): number =>
-  Math.max(least, Math.min(most, Math.floor(inAll / Math.max(1, tenants))));
+/** How many rows a head has when `tenants` share them. A head as long as this may not be the whole queue. */
+export const headLimit = (tenants: number): number =>
+  Math.max(HEAD_ROWS.least, Math.min(HEAD_ROWS.most, Math.floor(HEAD_ROWS.inAll / Math.max(1, tenants))));
 
 /** The columns needed, by table. The first two tables are indispensable. */
 export const NEEDED_COLUMNS = {

@@ -9,11 +9,15 @@ import { advisePostgresIndexes } from '../health/postgres-index-advice.ts';
 import { MysqlSession } from '../mysql-session.ts';
 import { PostgresSession } from '../postgres-session.ts';
 import type { Source } from '../source.ts';
+import { inspectBullmq } from './bullmq/bullmq-reader.ts';
 import { inspectGoodJob } from './good-job/good-job-reader.ts';
 import { inspectGraphileWorker } from './graphile-worker/graphile-worker-reader.ts';
 import { inspectMysqlJobs } from './jobs-table/mysql-jobs-reader.ts';
 import { inspectPostgresJobs } from './jobs-table/postgres-jobs-reader.ts';
+import { inspectOban } from './oban/oban-reader.ts';
 import { inspectPgBoss } from './pg-boss/pg-boss-reader.ts';
+import { inspectQueen } from './queen/queen-reader.ts';
+import { inspectRiver } from './river/river-reader.ts';
 import type { QueueReader, QueueSession } from './queue-reader.ts';
 import { QueueSource } from './queue-source.ts';
 import { inspectMysqlSolidQueue } from './solid-queue/inspect-mysql.ts';
@@ -40,6 +44,10 @@ type Inspect<S extends QueueSession> = (
 const onPostgres: Partial<Record<Exclude<QueueSystem, 'jobs-table'>, Inspect<PostgresSession>>> = {
   'pg-boss': inspectPgBoss,
   'graphile-worker': inspectGraphileWorker,
+  river: inspectRiver,
+  oban: inspectOban,
+  bullmq: inspectBullmq,
+  queen: inspectQueen,
   'solid-queue': inspectPostgresSolidQueue,
   'good-job': inspectGoodJob,
 };

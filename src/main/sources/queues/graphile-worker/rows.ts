@@ -57,3 +57,37 @@ export const pollRow = z.discriminatedUnion('part', [
 ]);
 export type PollRow = z.infer<typeof pollRow>;
 export type PollRowOf<P extends PollRow['part']> = Extract<PollRow, { part: P }>;
+
+export const functionRow = z.object({ name: z.string() });
+export const writableRow = z.object({ writable: z.boolean() });
+export const taskIdRow = z.object({ id: z.int() });
+
+/** A job as the lists and the detail read it. Null times are infinite, or not there. */
+export const jobRow = z.object({
+  id: z.string(),
+  task: z.string().nullable(),
+  queue_name: z.string().nullable(),
+  priority: z.int(),
+  attempts: z.int(),
+  max_attempts: z.int(),
+  is_available: z.boolean(),
+  is_due: z.boolean(),
+  is_held: z.boolean(),
+  created_at_ms: z.number().nullable(),
+  ready_at_ms: z.number().nullable(),
+  locked_at_ms: z.number().nullable(),
+  failed_at_ms: z.number().nullable(),
+  locked_by: z.string().nullable(),
+  is_stale: z.boolean().nullable(),
+  error: z.string().nullable(),
+  /** As text, with their microseconds. */
+  run_at: z.string(),
+  locked_at: z.string().nullable(),
+  failed_at: z.string(),
+});
+export type JobRow = z.infer<typeof jobRow>;
+export const detailRow = z.object({
+  ...jobRow.shape,
+  fields: z.array(z.string().nullable()),
+  payload: z.string().nullable(),
+});

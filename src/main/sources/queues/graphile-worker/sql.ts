@@ -1,14 +1,15 @@
 // Every statement the Graphile Worker source runs, with the index each walks. All are reads, and what one costs
 // depends on the number of tasks and priorities, never on the number of jobs.
+import { escapeLiteral } from 'pg';
 import { quotePgName } from '../../postgres-errors.ts';
 
 /** The columns needed, by table. */
 export const NEEDED_COLUMNS = {
   _private_jobs: [
     ...['id', 'job_queue_id', 'task_id', 'priority', 'run_at', 'attempts', 'max_attempts'],
-    ...['created_at', 'locked_at', 'locked_by', 'is_available'],
+    ...['created_at', 'updated_at', 'locked_at', 'locked_by', 'is_available', 'last_error', 'payload'],
   ],
-  _private_job_queues: ['id', 'is_available'],
+  _private_job_queues: ['id', 'queue_name', 'is_available'],
   _private_tasks: ['id', 'identifier'],
 } as const;
 
@@ -45,7 +46,7 @@ export const relations = `
          ) AS hidden,
          has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AS readable,
          ARRAY(SELECT a.attname::text FROM pg_attribute a
-                WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns
+                WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum) AS columns
     FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace
    WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v')`;
@@ -60,6 +61,17 @@ export const indexes = `
     JOIN pg_namespace n ON n.oid = c.relnamespace
    WHERE n.nspname = $1 AND c.relname = '_private_jobs' AND i.indisvalid`;
 
+/** The names of the schema's functions ($1). Walks: the catalogue's own indexes. */
+export const functions = `
+  SELECT DISTINCT p.proname AS name FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = $1`;
+
+/** Whether this account may change jobs and named queues. */
+export const writable = (schema: string): string => `
+  SELECT bool_and(has_table_privilege(name::regclass, 'UPDATE') AND has_table_privilege(name::regclass, 'DELETE')) AS writable
+    FROM unnest(ARRAY[${['_private_jobs', '_private_job_queues']
+      .map((name) => escapeLiteral(`${quotePgName(schema)}.${name}`).trim())
+      .join(', ')}]) name`;
+
 /** The newest migration. Walks: the primary key of migrations. */
 export const schemaVersion = (schema: string): string =>
   `SELECT max(id) AS version FROM ${table(schema, 'migrations')}`;
@@ -67,6 +79,10 @@ export const schemaVersion = (schema: string): string =>
 /** Walks: all of _private_tasks, one row for each kind of job. */
 export const tasks = (schema: string): string =>
   `SELECT identifier FROM ${table(schema, '_private_tasks')} ORDER BY id`;
+
+/** Some of the tasks. Walks: the primary key. */
+export const someTasks = (schema: string): string =>
+  `SELECT id FROM ${table(schema, '_private_tasks')} ORDER BY id LIMIT 10`;
 
 /**
  * What the next statement's bounds depend on: the priorities of available jobs in claim order (one more than are

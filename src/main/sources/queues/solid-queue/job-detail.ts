@@ -1,7 +1,7 @@
 // One job of Solid Queue, whole: its row, its place, and the attempts before it.
 import { z } from 'zod';
 import type { QueueJobDetail } from '../../../../contract/queue-jobs.ts';
-import { PAYLOAD_SHOWN_CHARS, shownPayload } from '../../../../core/shown-payload.ts';
+import { shownPayload } from '../../../../core/shown-payload.ts';
 import { errorText, jobRow, queueJob } from './look-rows.ts';
 import * as sql from './look-sql.ts';
 import type { SqlSession } from './statements.ts';
@@ -9,7 +9,6 @@ import { PREFIX, type Relation } from './tables.ts';
 
 const wholeRow = z.record(z.string(), z.string().nullable());
 const earlierRow = z.object({ at_ms: z.number().nullable(), error: z.string().nullable() });
-const activeJob = z.object({ executions: z.int().nonnegative() });
 
 const PLACES = ['ready', 'scheduled', 'claimed', 'blocked', 'failed'] as const;
 const PAYLOAD = 'arguments';
@@ -46,11 +45,10 @@ export async function jobDetail(
   }
   // Deleted in the meantime.
   if (found === undefined) return null;
-  const job = queueJob(found);
   const earlier = await session.rows(earlierRow, sql.earlier(dialect, id), signal);
   const allEarlier = earlier.length < sql.ATTEMPTS;
   return {
-    job: { ...job, attempts: attemptsOf(payload, job.state) },
+    job: queueJob(found),
     fields,
     payload: payload === null ? null : shownPayload(payload, []),
     attempts: earlier.map(({ at_ms: atMs, error }, i) => ({
@@ -60,16 +58,4 @@ export async function jobDetail(
       owner: null,
     })),
   };
-}
-
-/** Active Job writes the attempts before this one behind the arguments of the job. */
-function attemptsOf(payload: string | null, state: string): number | null {
-  if (payload === null || payload.length > PAYLOAD_SHOWN_CHARS) return null;
-  try {
-    const { executions } = activeJob.parse(JSON.parse(payload));
-    return executions + (state === 'running' || state === 'dead' || state === 'done' ? 1 : 0);
-  } catch {
-    // Not written by Active Job.
-    return null;
-  }
 }

@@ -30,6 +30,8 @@ export const jobRow = z.object({
   process_pid: text,
   beat_at: time,
   error: text,
+  /** The end of its arguments. */
+  tail: text,
   now: z.number(),
 });
 export type JobRow = z.infer<typeof jobRow>;
@@ -57,8 +59,7 @@ export function queueJob(row: JobRow): QueueJob {
     readyAtMs: row.place === 'ready' ? row.placed_at : row.place === 'scheduled' ? row.due_at : null,
     startedAtMs: isClaimed ? row.placed_at : null,
     finishedAtMs: row.place === 'failed' ? row.placed_at : row.finished_at,
-    // Active Job counts them within the arguments, which are too long to be read for a list.
-    attempts: null,
+    attempts: attempts(row),
     maxAttempts: null,
     priority: row.priority,
     owner: isClaimed ? owner(row) : null,
@@ -77,6 +78,13 @@ export function queueLock(row: JobRow): QueueLock {
     beatAtMs: row.beat_at,
     stale: isStale(row),
   };
+}
+
+/** Active Job counts the attempts before this one, behind the arguments proper. */
+function attempts({ place, tail }: JobRow): number | null {
+  const before = [...(tail ?? '').matchAll(/"executions":(\d{1,9})/g)].at(-1)?.[1];
+  if (before === undefined) return null;
+  return Number(before) + (place === 'claimed' || place === 'failed' || place === 'finished' ? 1 : 0);
 }
 
 /** Its process has given no sign of life for too long, or its row is gone. */

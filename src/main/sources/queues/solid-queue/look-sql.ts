@@ -5,6 +5,8 @@ import type { Cursor } from './look-rows.ts';
 
 /** Characters that are read of an error, which is JSON with its backtrace last. */
 const ERROR_READ = 10_000;
+/** The end of the arguments, where Active Job writes how often it was run. */
+const TAIL = 'RIGHT(j.arguments, 1000)';
 /** Earlier attempts that are told. */
 export const ATTEMPTS = 50;
 
@@ -25,7 +27,7 @@ function columns(d: Dialect, place: Place, hasNames: boolean): string {
          ${isClaimed ? d.asText('x.process_id') : d.asText('NULL')} AS process_id,
          ${hasNames ? process('name') : d.asText('NULL')} AS process_name, ${process('hostname')} AS process_host,
          ${process('pid')} AS process_pid, ${isClaimed ? d.ms('p.last_heartbeat_at') : d.number('NULL')} AS beat_at,
-         ${place === 'failed' ? d.left('x.error', ERROR_READ) : d.asText('NULL')} AS error, ${d.clockMs} AS now`;
+         ${place === 'failed' ? d.left('x.error', ERROR_READ) : d.asText('NULL')} AS error, ${TAIL} AS tail, ${d.clockMs} AS now`;
 }
 
 const from = (d: Dialect, place: Place): string => `
@@ -118,7 +120,7 @@ export const unplaced = (d: Dialect, id: string): string => `
          ${d.ms('j.created_at')} AS created_at, ${d.number('NULL')} AS placed_at, ${d.number('NULL')} AS due_at,
          ${d.ms('j.finished_at')} AS finished_at, ${d.asText('NULL')} AS process_id, ${d.asText('NULL')} AS process_name,
          ${d.asText('NULL')} AS process_host, ${d.asText('NULL')} AS process_pid, ${d.number('NULL')} AS beat_at,
-         ${d.asText('NULL')} AS error, ${d.clockMs} AS now
+         ${d.asText('NULL')} AS error, ${TAIL} AS tail, ${d.clockMs} AS now
     FROM ${d.table('jobs')} j WHERE j.id = ${id}`;
 
 /** Active Job's retry makes a new job of the same active_job_id: those before this one. Walks: (active_job_id). */

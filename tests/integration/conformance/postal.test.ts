@@ -1,0 +1,4 @@
+import { postalSystem } from '../../harness/systems/postal.ts';
+import { sourceSuite } from './source-suite.ts';
+
+sourceSuite('Postal', postalSystem);
