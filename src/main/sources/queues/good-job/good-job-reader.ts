@@ -83,8 +83,9 @@ class GoodJobReader implements QueueReader<PostgresSession> {
     const { now } = await session.row(clockRow, sql.clock, signal);
     const { locksByRow, indexes } = this.#tables;
     const tellsDead = indexes.discarded || indexes.finished;
-    const sample = pollSample({ queues, rows, locksByRow, tellsDead });
-    this.#passing = passingWarnings(sample, found.length > sql.QUEUES);
+    const moreQueues = found.length > sql.QUEUES;
+    const sample = pollSample({ queues, moreQueues, rows, locksByRow, tellsDead });
+    this.#passing = passingWarnings(sample, moreQueues);
     const { tenants, workers } = sample;
     return { databaseTimeMs: now, tenants, workers, kinds: null, rowsRead: null };
   }

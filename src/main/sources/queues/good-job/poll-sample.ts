@@ -8,6 +8,8 @@ import type { PartRow } from './rows.ts';
 export interface PollRead {
   /** Watched queues. */
   queues: readonly string[];
+  /** Whether there are queues that are not watched. */
+  moreQueues: boolean;
   rows: readonly PartRow[];
   locksByRow: boolean;
   /** Whether an index leads to finished jobs at all. */
@@ -25,12 +27,13 @@ export interface PollSample {
   isPaused: boolean;
 }
 
-export function pollSample({ queues, rows, locksByRow, tellsDead }: PollRead): PollSample {
+export function pollSample({ queues, moreQueues, rows, locksByRow, tellsDead }: PollRead): PollSample {
   const of = (part: PartRow['part']) => rows.filter((row) => row.part === part);
   const runningIsWhole = total(of('running')) < WALK;
   const deadIsWhole = total(of('dead')) < WALK;
   const rowsOf = Map.groupBy(rows, (row) => row.queue);
-  const names = new Set([...queues, ...[...rowsOf.keys()].filter((name) => name !== null)]);
+  const others = moreQueues ? [] : [...rowsOf.keys()].filter((name) => name !== null);
+  const names = new Set([...queues, ...others]);
   const limit = headLimit(queues.length);
   const tenants = [...names].map((name): TenantSample => {
     const byPart = Map.groupBy(rowsOf.get(name) ?? [], (row) => row.part);

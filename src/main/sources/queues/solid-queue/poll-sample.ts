@@ -11,6 +11,8 @@ import type { PartRow, QueueRow } from './rows.ts';
 
 export interface PollRead {
   queues: readonly QueueRow[];
+  /** Whether there are queues that are not watched. */
+  moreQueues: boolean;
   rows: readonly PartRow[];
   /** Rows of a lane that were read at most. */
   laneLimit: number;
@@ -44,7 +46,7 @@ export function pollSample(read: PollRead): PollSample {
   const rowsOf = Map.groupBy(read.rows, (row) => row.key);
   const names = new Map(read.queues.map(({ key, name }) => [key, name]));
   for (const { key, queue } of read.rows) {
-    if (key !== null && queue !== null && !names.has(key)) names.set(key, queue);
+    if (!read.moreQueues && key !== null && queue !== null && !names.has(key)) names.set(key, queue);
   }
   const tenants = [...names].map(([key, name]): TenantSample => {
     const rows = rowsOf.get(key) ?? [];

@@ -65,6 +65,7 @@ export class SolidQueueReader<S extends SqlSession> implements QueueReader<S> {
     const more = { queues: queues.length > QUEUES, lanes: lanes.length > LANES };
     const sample = pollSample({
       queues: watched,
+      moreQueues: more.queues,
       rows,
       laneLimit: limit,
       moreLanes: more.lanes,
