@@ -1,10 +1,12 @@
 // Every system that a source can watch, by the name the bench knows it by.
+import { goodJobSystem } from './good-job.ts';
 import { graphileWorkerSystem } from './graphile-worker.ts';
 import { jobsTableOnMariaDb, jobsTableOnPostgres } from './jobs-table.ts';
 import { obanSystem } from './oban.ts';
 import { pgBossSystem } from './pg-boss.ts';
 import { postalSystem } from './postal.ts';
 import { riverSystem } from './river.ts';
+import { solidQueueOnMariaDb, solidQueueOnPostgres } from './solid-queue.ts';
 import type { WatchedSystem } from './system.ts';
 
 interface Entry {
@@ -21,4 +23,7 @@ export const databaseSystems: Readonly<Record<string, Entry>> = {
   'graphile-worker': { create: graphileWorkerSystem },
   river: { create: riverSystem },
   oban: { create: obanSystem },
+  'solid-queue-postgres': { create: solidQueueOnPostgres },
+  'solid-queue-mariadb': { create: solidQueueOnMariaDb },
+  'good-job': { create: goodJobSystem },
 };
