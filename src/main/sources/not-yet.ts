@@ -1,5 +1,4 @@
 // NOT YET: stands where a source's details are still to be written; to be removed with the last of them.
-import type { QueueReader, QueueSession } from './queues/queue-reader.ts';
 import type { SourceDetails } from './source.ts';
 
 const notYet = (): Promise<never> => Promise.reject(new Error('not yet'));
@@ -10,16 +9,4 @@ export const noDetails: SourceDetails = {
   locks: notYet,
   health: notYet,
   indexAdvice: notYet,
-};
-export const noReaderDetails: Pick<
-  QueueReader<QueueSession>,
-  'capabilities' | 'jobs' | 'job' | 'locks' | 'watched'
-> = {
-  get capabilities(): never {
-    throw new Error('not yet');
-  },
-  jobs: notYet,
-  job: notYet,
-  locks: notYet,
-  watched: notYet,
 };
