@@ -1,11 +1,13 @@
 // Every system that a source can watch, by the name the bench knows it by.
 import { engineOnMariaDb, engineOnPostgres } from './engine.ts';
+import { goodJobSystem } from './good-job.ts';
 import { graphileWorkerSystem } from './graphile-worker.ts';
 import { jobsTableOnMariaDb, jobsTableOnPostgres } from './jobs-table.ts';
 import { obanSystem } from './oban.ts';
 import { pgBossSystem } from './pg-boss.ts';
 import { postalSystem } from './postal.ts';
 import { riverSystem } from './river.ts';
+import { solidQueueOnMariaDb, solidQueueOnPostgres } from './solid-queue.ts';
 import type { WatchedSystem } from './system.ts';
 
 interface Entry {
@@ -24,4 +26,7 @@ export const databaseSystems: Readonly<Record<string, Entry>> = {
   oban: { create: obanSystem },
   'engine-postgres': { create: engineOnPostgres },
   'engine-mariadb': { create: engineOnMariaDb },
+  'solid-queue-postgres': { create: solidQueueOnPostgres },
+  'solid-queue-mariadb': { create: solidQueueOnMariaDb },
+  'good-job': { create: goodJobSystem },
 };

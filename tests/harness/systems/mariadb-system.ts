@@ -54,7 +54,8 @@ export async function onMariaDb(
     async peer() {
       const before = await handlerReads();
       await root.query(parts.peerQuery);
-      return (await handlerReads()) - before - ofLooking;
+      const reads = (await handlerReads()) - before - ofLooking;
+      return { reads, rows: reads };
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

@@ -73,10 +73,34 @@ export async function onPostgres(
     async peer() {
       const before = await readsOf(PEER);
       await peer.query(parts.peerQuery);
-      return (await readsOf(PEER)) - before;
+      return { reads: (await readsOf(PEER)) - before, rows: await rowsOf(peer, parts.peerQuery) };
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+interface PlanNode {
+  'Node Type': string;
+  'Actual Rows'?: number;
+  'Actual Loops'?: number;
+  'Rows Removed by Filter'?: number;
+  Plans?: PlanNode[];
+}
+
+/** Rows and index entries that the scans of a statement return, before any filter: what a poll's own count is of. */
+async function rowsOf(client: Client, statement: string): Promise<number> {
+  const { rows } = await client.query<{ 'QUERY PLAN': [{ Plan: PlanNode }] }>(
+    `EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) ${statement}`,
+  );
+  const scanned = (node: PlanNode): number => {
+    const own = node['Node Type'].includes('Scan')
+      ? ((node['Actual Rows'] ?? 0) + (node['Rows Removed by Filter'] ?? 0)) * (node['Actual Loops'] ?? 1)
+      : 0;
+    return own + (node.Plans ?? []).reduce((sum, child) => sum + scanned(child), 0);
+  };
+  const plan = rows[0]?.['QUERY PLAN'][0].Plan;
+  if (plan === undefined) throw new Error('EXPLAIN answered nothing');
+  return Math.round(scanned(plan));
 }
 
 /** SQL of a moment `ms` ago; negative lies ahead. */

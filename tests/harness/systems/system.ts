@@ -42,7 +42,13 @@ export interface WatchedSystem extends AsyncDisposable {
   reads(): Promise<number>;
   /** What an engineer or the system's own dashboard would ask; runs it and answers what it read. */
   readonly peerQuery: string;
-  peer(): Promise<number>;
+  peer(): Promise<PeerCost>;
+}
+
+/** What one run of the peer's query read: in the unit of `reads`, and rows and index entries. */
+export interface PeerCost {
+  reads: number;
+  rows: number;
 }
 
 /** What a system adds to its server. */

@@ -8,6 +8,8 @@ import type { PlainJob, WatchedSystem } from '../../harness/systems/system.ts';
 
 const never = new AbortController().signal;
 const ODD_NAMES = [`o'brien "the" \`best\``, '📮 Пошта \\ %s; --', 'x'.repeat(255), ' leading and trailing '];
+/** Filling tables takes its time on a busy machine. */
+const LONG = { timeout: 240_000 };
 /** Clocks of tests and servers are one; writing and reading takes this long at most. */
 const SLACK_MS = 5_000;
 
@@ -219,7 +221,7 @@ export function sourceSuite(
       expect(tenant(await poll(source), 'a').ready.value).toBe(1);
     });
 
-    test('10,000 tenants are all seen, or it is said that they are not', async () => {
+    test('10,000 tenants are all seen, or it is said that they are not', LONG, async () => {
       await system.fill(20_000, 10_000);
       await using source = system.source();
       const { warnings } = await source.probe(never);
@@ -232,7 +234,7 @@ export function sourceSuite(
       if (watched < 10_000) expect(warnings.join(' ')).toContain('no more are watched');
     });
 
-    test('a million rows: within the time limit of a poll, at the cost of ten thousand', async () => {
+    test('a million rows: within the time limit of a poll, at the cost of ten thousand', LONG, async () => {
       const cost = async (rows: number) => {
         await system.clear();
         await system.fill(rows, 100);
@@ -255,6 +257,7 @@ export function sourceSuite(
 
     test.skipIf(isFile)(
       'a statement over its time limit is told as such, and the poll after it works',
+      LONG,
       async () => {
         await system.fill(200_000, 2_000);
         await using hurried = system.source({ statementTimeoutMs: 1 });
