@@ -2,6 +2,8 @@
 import type { Capabilities } from '../../contract/capabilities.ts';
 import { queueSystems } from '../../contract/queue-systems.ts';
 import { jobsMappingSchema } from '../../contract/settings.ts';
+import { engineDatabaseCapabilities } from './engine-database/capabilities.ts';
+import { localEngineCapabilities } from './local-engine/capabilities.ts';
 import { postalCapabilities } from './postal/capabilities.ts';
 import { bullmqCapabilities } from './queues/bullmq/capabilities.ts';
 import { goodJobCapabilities } from './queues/good-job/capabilities.ts';
@@ -58,4 +60,6 @@ export const declaredSources: readonly DeclaredSource[] = [
     name: queueSystems['jobs-table'].name,
     capabilities: jobsTableCapabilities(wholeMapping, { name: 'by_state', leads: 'state', byReadyAt: true }),
   },
+  { name: 'Headway, this computer', capabilities: localEngineCapabilities },
+  { name: 'Headway, a store', capabilities: engineDatabaseCapabilities },
 ];

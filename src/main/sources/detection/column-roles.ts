@@ -24,6 +24,7 @@ export type Role =
   | 'attempts'
   | 'maxAttempts'
   | 'priority'
+  | 'batch'
   | 'error'
   | 'payload';
 
@@ -180,6 +181,7 @@ const names: Readonly<Record<Role, readonly string[]>> = {
     ...['maximum_attempts', 'retries_allowed'],
   ],
   priority: ['priority', 'prio', 'importance', 'urgency'],
+  batch: ['batch_id', 'batch', 'batch_uuid', 'workflow_id', 'group_id'],
   error: [
     ...[
       'last_error',
@@ -226,6 +228,7 @@ const classes: Readonly<Record<Role, readonly TypeClass[]>> = {
   attempts: ['number'],
   maxAttempts: ['number'],
   priority: ['number'],
+  batch: ['text', 'number', 'other'],
   error: ['text', 'document'],
   payload: ['text', 'document', 'other'],
 };

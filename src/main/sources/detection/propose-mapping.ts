@@ -203,6 +203,7 @@ class Proposal {
     const limit = this.#take('maxAttempts', 'maxAttempts');
     if (limit === undefined && attempts !== undefined) this.#maxAttempts(seen, shape);
     this.#take('priority', 'priority');
+    this.#take('batch', 'batch');
     this.#take('error', 'error');
     this.#take('payload', 'payload');
   }
