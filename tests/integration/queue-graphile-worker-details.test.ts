@@ -162,8 +162,10 @@ async function randomJobs(): Promise<void> {
      SELECT (SELECT id FROM ${SCHEMA}._private_tasks ORDER BY id OFFSET n / 7 % 3 LIMIT 1),
             CASE n / 5 % 4 WHEN 0 THEN NULL ELSE (SELECT id FROM ${SCHEMA}._private_job_queues ORDER BY id OFFSET n / 11 % 2 LIMIT 1) END,
             n % 5 - 2,
-            -- Many at one moment: pages must not lose or repeat any.
-            CASE WHEN n % 97 = 0 THEN 'infinity' ELSE date_trunc('minute', now()) + interval '1 minute' * (n % 13 - 9) + interval '1 microsecond' * (n % 3) END,
+            -- Many at one moment: pages must not lose or repeat any. None becomes due while the test runs.
+            CASE WHEN n % 97 = 0 THEN 'infinity'
+                 ELSE date_trunc('minute', now()) + interval '1 minute' * (n % 13 - 9) * (CASE WHEN n % 13 > 9 THEN 100 ELSE 1 END)
+                      + interval '1 microsecond' * (n % 3) END,
             now() - interval '1 hour', now() - interval '1 minute' * (n % 17),
             CASE n % 6 WHEN 1 THEN 25 ELSE n % 3 END, 25,
             CASE n % 6 WHEN 2 THEN now() - interval '1 hour' * (n % 7) END, CASE n % 6 WHEN 2 THEN 'pool-' || n % 4 END, 'e'
