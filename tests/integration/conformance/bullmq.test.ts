@@ -1,0 +1,4 @@
+import { bullmqSystem } from '../../harness/systems/bullmq.ts';
+import { sourceSuite } from './source-suite.ts';
+
+sourceSuite('BullMQ', bullmqSystem);
