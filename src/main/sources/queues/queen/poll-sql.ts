@@ -3,7 +3,10 @@
 import { escapeLiteral } from 'pg';
 import { consumersOf, LAST_MESSAGE, MOST_PARTITIONS, ms, table, type Dialect } from './schema-sql.ts';
 
-const HEADS = { inAll: 40_200, most: 201, least: 20 };
+/** Messages counted one by one in one poll: 41 partitions get 201 each, 1,000 get 8. */
+const HEADS = { inAll: 8_300, most: 201, least: 8 };
+/** How deep a deeper look goes. */
+export const DEEP = 201;
 /** How many messages of each group are counted one by one when `partitions` share the poll. */
 export const headLimit = (partitions: number): number =>
   Math.max(HEADS.least, Math.min(HEADS.most, Math.floor(HEADS.inAll / Math.max(1, partitions))));
