@@ -104,7 +104,7 @@ class BullmqReader implements QueueReader<PostgresSession> {
   }
 
   async sample(session: PostgresSession, signal: AbortSignal): Promise<QueueRead> {
-    const { schema, has, readable } = this.#found;
+    const { schema, readable } = this.#found;
     if (!this.#isPlanning) await session.rows(anyRow, planByIndex, signal);
     this.#isPlanning = true;
     const found = await session.rows(queueRow, sql.queues(schema, readable), signal);

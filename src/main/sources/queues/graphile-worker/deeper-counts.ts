@@ -31,8 +31,8 @@ export class DeeperCounts {
     const picked = this.#memory.pick(long);
     if (picked.length === 0) return [...samples];
     const rows = await session.rows(deeperRow, sql.deeper(this.#schema), signal, [picked]);
-    const due = rows.filter(({ seen }) => seen >= sql.DEEP).map(({ id }) => id);
-    const later = rows.filter((row) => row.later >= sql.DEEP).map(({ id }) => id);
+    const due = rows.filter(({ seen }) => seen >= sql.DEEPER).map(({ id }) => id);
+    const later = rows.filter((row) => row.later >= sql.DEEPER).map(({ id }) => id);
     const estimates = await rowEstimates(
       session,
       [

@@ -17,8 +17,10 @@ export const NEEDED_COLUMNS = {
 export const WALK = 2_000;
 /** Where each of many tasks has a head, the walk only tells who stands in front. */
 const SHORT_WALK = 500;
-/** How deep a deeper look goes. */
+/** A head as long as this is deep enough. */
 export const DEEP = 201;
+/** Jobs of a task that a deeper look reads; whether they are blocked stands in their rows. What lies behind them is estimated. */
+export const DEEPER = 40;
 /** Priorities walked at most, the first in claim order. */
 export const PRIORITIES = 32;
 /** Without an index for them, jobs that no worker may claim are sought in a table of so many pages (16 MiB) or fewer. */
@@ -209,12 +211,12 @@ const listed = (item: string, from: string): string =>
 
 /**
  * Jobs of some tasks ($1: ids), deeper: how many are due and of those nobody's queue blocks, and how many are not due yet. Walks: the index by
- * task, DEEP entries in both directions from now.
+ * task, DEEPER entries in both directions from now.
  */
 export const deeper = (schema: string): string => {
   const jobs = table(schema, '_private_jobs');
   const read = (columns: string, when: When) => `
-    SELECT ${columns} FROM ${jobs} WHERE is_available = true AND ${range('task_id', 'task.id', when)} ORDER BY task_id, run_at LIMIT ${DEEP}`;
+    SELECT ${columns} FROM ${jobs} WHERE is_available = true AND ${range('task_id', 'task.id', when)} ORDER BY task_id, run_at LIMIT ${DEEPER}`;
   return `
   SELECT task.id, due.seen, due.ready, later.count AS later
     FROM unnest($1::int[]) task (id)
