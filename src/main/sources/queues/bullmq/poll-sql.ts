@@ -33,7 +33,6 @@ export const QUEUES = 2_000;
 export const QUEUES_PER_STATEMENT = 1_000;
 /** Newest events of a paused queue among which the pause is sought. */
 const EVENTS = 200;
-/** Children that are looked at to tell when their parent was released. */
 /** Jobs of one state of one poll at most, shared among the queues: 41 of them get 201 each, 1,000 get 8. */
 const HEADS = { inAll: 8_300, most: 201, least: 8 };
 
