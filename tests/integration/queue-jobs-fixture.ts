@@ -46,6 +46,7 @@ export const auditedJobsMapping: JobsMapping = jobsMappingSchema.parse({
   maxAttempts: 3,
   error: 'last_error',
   payload: 'payload',
+  batch: 'batch_id',
 });
 
 /** A row of `fullMapping`'s table; ages and delays in seconds against now. */

@@ -1,5 +1,7 @@
 // Every system that a source can watch, by the name the bench knows it by.
 import { bullmqSystem } from './bullmq.ts';
+import { engineOnMariaDb, engineOnPostgres } from './engine.ts';
+import { goodJobSystem } from './good-job.ts';
 import { graphileWorkerSystem } from './graphile-worker.ts';
 import { jobsTableOnMariaDb, jobsTableOnPostgres } from './jobs-table.ts';
 import { obanSystem } from './oban.ts';
@@ -7,6 +9,7 @@ import { pgBossSystem } from './pg-boss.ts';
 import { postalSystem } from './postal.ts';
 import { queenSystem } from './queen.ts';
 import { riverSystem } from './river.ts';
+import { solidQueueOnMariaDb, solidQueueOnPostgres } from './solid-queue.ts';
 import type { WatchedSystem } from './system.ts';
 
 interface Entry {
@@ -25,4 +28,9 @@ export const databaseSystems: Readonly<Record<string, Entry>> = {
   bullmq: { create: bullmqSystem },
   river: { create: riverSystem },
   oban: { create: obanSystem },
+  'engine-postgres': { create: engineOnPostgres },
+  'engine-mariadb': { create: engineOnMariaDb },
+  'solid-queue-postgres': { create: solidQueueOnPostgres },
+  'solid-queue-mariadb': { create: solidQueueOnMariaDb },
+  'good-job': { create: goodJobSystem },
 };

@@ -1,6 +1,8 @@
 // Every statement on a mapped table of jobs in MySQL and MariaDB, with the index each walks.
 import { escape } from 'mysql2';
 import { quoteName } from '../../mysql-errors.ts';
+import type { Column } from './jobs-table.ts';
+import type { LookDialect } from './look-sql.ts';
 import {
   counts,
   HEAD_ROWS,
@@ -43,6 +45,38 @@ export function mysqlDialect(types: ReadonlyMap<string, string>, tenantType: str
   };
 }
 
+/**
+ * The words that looks need, by the columns' types. TIMESTAMP columns are compared in the session's time zone: in an hour that comes twice
+ * there, a page may begin an hour off.
+ */
+export function mysqlLooks(columns: ReadonlyMap<string, Column>, dialect: Dialect): LookDialect {
+  const typeOf = (column: string) => columns.get(column)?.type ?? '';
+  return {
+    ...dialect,
+    value(column, value) {
+      const type = typeOf(column);
+      if (isBinary(type)) return /^(?:[0-9a-f]{2})+$/i.test(value) ? `x'${value}'` : null;
+      // A text that is none would be compared as the number it begins with.
+      if (isNumeric(type)) return /^-?\d{1,20}$/.test(value) ? value : null;
+      return text(value);
+    },
+    columnText: (column) => asText(column, typeOf(column)),
+    beginning: (column, chars) =>
+      isBinary(typeOf(column))
+        ? `LOWER(HEX(LEFT(${quoteName(column)}, ${chars})))`
+        : `LEFT(${asText(column, typeOf(column))}, ${chars})`,
+    plainText: (expression) => `CAST(${expression} AS CHAR)`,
+    wholeText: (expression) => `CAST(CAST(${expression} AS SIGNED) AS CHAR)`,
+    nowFor: (column) => (typeOf(column) === 'timestamp' ? 'NOW(6)' : 'UTC_TIMESTAMP(6)'),
+    isNumber: (column) => isNumeric(typeOf(column)),
+    partialIndexes: false,
+    force: (index) => ` FORCE INDEX (${quoteName(index)})`,
+  };
+}
+
+const asText = (column: string, type: string): string =>
+  isBinary(type) ? `LOWER(HEX(${quoteName(column)}))` : `CAST(${quoteName(column)} AS CHAR)`;
+const isNumeric = (type: string): boolean => /int|decimal|float|double|year|bit/.test(type);
 const isBinary = (type: string): boolean => /binary|blob/.test(type);
 
 /** Walks: information_schema, by schema and table. No row also when the account may not see the table. */
@@ -50,9 +84,10 @@ export const relation = (schema: string | null, table: string): string => `
   SELECT TABLE_TYPE AS kind FROM information_schema.TABLES WHERE ${inSchema(schema)} AND TABLE_NAME = ${text(table)}`;
 
 export const columns = (schema: string | null, table: string): string => `
-  SELECT COLUMN_NAME AS name, DATA_TYPE AS type, IS_NULLABLE = 'YES' AS nullable
+  SELECT COLUMN_NAME AS name, DATA_TYPE AS type, IS_NULLABLE = 'YES' AS nullable, PRIVILEGES LIKE '%select%' AS readable
     FROM information_schema.COLUMNS
-   WHERE ${inSchema(schema)} AND TABLE_NAME = ${text(table)}`;
+   WHERE ${inSchema(schema)} AND TABLE_NAME = ${text(table)}
+   ORDER BY ORDINAL_POSITION`;
 
 /** Columns of B-tree indexes in their order; `part` is not null where only the start of a value is in the index. */
 export const indexes = (schema: string | null, table: string): string => `

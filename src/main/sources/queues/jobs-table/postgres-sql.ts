@@ -1,6 +1,8 @@
 // Every statement on a mapped table of jobs in PostgreSQL, with the index each walks.
 import { escapeLiteral } from 'pg';
 import { quotePgName } from '../../postgres-errors.ts';
+import type { Column } from './jobs-table.ts';
+import type { LookDialect } from './look-sql.ts';
 import {
   counts,
   HEAD_ROWS,
@@ -29,17 +31,48 @@ export const postgresDialect: Dialect = {
   createdOfOldest: (condition) => `(MIN(CASE WHEN ${condition} THEN ARRAY[ready_ms, created_ms] END))[2]`,
   owners: (condition) => `json_agg(DISTINCT locked_by::text) FILTER (WHERE ${condition})::text`,
 };
+/** The words that looks need, by the columns' types. */
+export function postgresLooks(columns: ReadonlyMap<string, Column>): LookDialect {
+  const shape = (column: string) => valueShapes[columns.get(column)?.type ?? ''] ?? /^[^\0]*$/;
+  return {
+    ...postgresDialect,
+    value: (column, value) => (shape(column).test(value) ? text(value) : null),
+    columnText: (column) => `${quoted(column)}::text`,
+    beginning: (column, chars) => `left(${quoted(column)}::text, ${chars})`,
+    plainText: (expression) => `${expression}::text`,
+    wholeText: (expression) => `${expression}::numeric::text`,
+    nowFor: () => MOMENT,
+    isNumber: (column) =>
+      /^(smallint|integer|bigint|numeric|real|double)/.test(columns.get(column)?.type ?? ''),
+    partialIndexes: true,
+    force: () => '',
+  };
+}
+
+/** What a text must look like to be a value of some types; of others the server tells. */
+const valueShapes: Record<string, RegExp> = {
+  smallint: /^-?\d{1,5}$/,
+  integer: /^-?\d{1,10}$/,
+  bigint: /^-?\d{1,19}$/,
+  uuid: /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i,
+};
 const quoted = quotePgName;
 const text = (value: string): string => escapeLiteral(value).trim();
 
 /**
- * For this session: a statement with a look for every state would be compiled for longer (200 ms) than it runs, and
- * where the statistics promise few rows a plan would sort all of a tenant's instead of reading the first by the index.
+ * For this session: where the statistics promise few rows a plan would sort all of a tenant's instead of reading the
+ * first by the index.
  */
 export const planning = `
   SELECT set_config(name, 'off', false)
     FROM pg_settings
-   WHERE name IN ('jit', 'enable_sort', 'enable_incremental_sort')`;
+   WHERE name IN ('enable_sort', 'enable_incremental_sort')`;
+
+/** For looks, whose lists may have to be sorted. */
+export const lookPlanning = `
+  SELECT set_config(name, 'on', false)
+    FROM pg_settings
+   WHERE name IN ('enable_sort', 'enable_incremental_sort')`;
 
 /** Parameters: the table's name, quoted. Walks: pg_class, by the name. */
 export const relation = `
@@ -47,11 +80,13 @@ export const relation = `
     FROM pg_class c
    WHERE c.oid = to_regclass($1)`;
 
-/** Parameters: the table's oid. Walks: pg_attribute, by the table. Seen without any grant on the table. */
+/** In their order. Parameters: the table's oid. Walks: pg_attribute, by the table. Seen without any grant on the table. */
 export const columns = `
-  SELECT a.attname AS name, format_type(a.atttypid, NULL) AS type, NOT a.attnotnull AS nullable
+  SELECT a.attname AS name, format_type(a.atttypid, NULL) AS type, NOT a.attnotnull AS nullable,
+         has_column_privilege(a.attrelid, a.attnum, 'SELECT') AS readable
     FROM pg_attribute a
-   WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped`;
+   WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped
+   ORDER BY a.attnum`;
 
 /**
  * Whole, valid B-tree indexes and the columns they are ordered by; only ascending ones. Parameters: the table's oid.

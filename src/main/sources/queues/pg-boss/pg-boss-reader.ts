@@ -1,14 +1,15 @@
 // pg-boss 10 to 12: a queue is a tenant. Facts of its schema are from its source (plans, migrations) at schema version 43.
-import { noReaderDetails } from '../../not-yet.ts';
 import type { z } from 'zod';
 import { HeadwayError } from '../../../../contract/errors.ts';
 import type { TenantInfo } from '../../../../core/sample.ts';
 import { quotePgName } from '../../postgres-errors.ts';
 import type { PostgresSession } from '../../postgres-session.ts';
 import type { QueueRead, QueueReader } from '../queue-reader.ts';
+import { pgBossCapabilitiesOf } from './capabilities.ts';
+import { jobDetail } from './job-detail.ts';
+import { jobsPage, locksPage } from './job-lists.ts';
 import { queueSample } from './queue-sample.ts';
 import {
-  anyRow,
   clockRow,
   columnRow,
   nameRow,
@@ -20,6 +21,7 @@ import {
   type QueueRow,
 } from './rows.ts';
 import * as sql from './sql.ts';
+import { watchedTables } from './watched.ts';
 
 /** pg-boss 10.0, the first with a table of queues. */
 const OLDEST_VERSION = 21;
@@ -31,7 +33,7 @@ const TABLES_PER_STATEMENT = 20;
 const NEEDED_COLUMNS = {
   version: ['version'],
   queue: ['name'],
-  job: ['name', 'state', 'priority', 'created_on', 'start_after', 'started_on', 'completed_on'],
+  job: ['id', 'name', 'state', 'priority', 'created_on', 'start_after', 'started_on', 'completed_on'],
 } as const;
 
 /** Looks at the tables in `schema`. Rejects with `schema-mismatch` where pg-boss is not there, or is too old. */
@@ -49,16 +51,21 @@ export async function inspectPgBoss(
       `Schema ${quotePgName(schema)} is of pg-boss's schema version ${version ?? 'unknown'}; version ${OLDEST_VERSION} (pg-boss 10) or later is needed. Update pg-boss.`,
     );
   }
-  const columnsOf = (table: string) =>
-    new Set(found.filter(({ table_name }) => table_name === table).map(({ column_name }) => column_name));
+  const columnsOf = (table: string, which: (column: z.infer<typeof columnRow>) => boolean = () => true) =>
+    new Set(
+      found
+        .filter((column) => column.table_name === table && which(column))
+        .map(({ column_name }) => column_name),
+    );
   const queueColumns = columnsOf('queue');
   const dialect: sql.Dialect = {
     schema,
     tableColumn: ['table_name', 'partition_name'].find((name) => queueColumns.has(name)) ?? null,
     jobColumns: columnsOf('job'),
+    readable: columnsOf('job', ({ readable }) => readable),
     queueColumns,
+    tellsParents: columnsOf('job_dependency', ({ readable }) => readable).has('child_id'),
   };
-  await session.rows(anyRow, sql.withoutCompiler, signal);
   const hidden = await session.rows(tableRow, sql.hiddenTables, signal, [schema]);
   const queues = await session.rows(queueRow, sql.queues(dialect), signal, [schema]);
   return {
@@ -69,10 +76,15 @@ export async function inspectPgBoss(
       ...hiddenWarnings(hidden.map(({ table_name }) => table_name)),
       ...tableWarnings(schema, queues),
     ],
-    ...noReaderDetails,
     claimOrder: 'within each queue the highest priority first, then the oldest creation',
     tenants: (on, until) => readTenants(on, schema, until),
-    sample: (on, until) => sampleTwice(on, dialect, until),
+    capabilities: pgBossCapabilitiesOf(dialect.jobColumns),
+    sample: (on, until) => twice(() => sample(on, dialect, until)),
+    jobs: (on, query, until) => twice(() => jobsPage(on, dialect, query, until)),
+    job: (on, id, until) => twice(() => jobDetail(on, dialect, id, until)),
+    locks: (on, query, until) => twice(() => locksPage(on, dialect, query, until)),
+    watched: async (on, until) =>
+      watchedTables(dialect, await on.rows(queueRow, sql.queues(dialect), until, [dialect.schema])),
   };
 }
 
@@ -150,16 +162,12 @@ async function readTenants(
 }
 
 /** A queue that is deleted takes its table with it, maybe between two statements: then all is read once more. */
-async function sampleTwice(
-  session: PostgresSession,
-  dialect: sql.Dialect,
-  signal: AbortSignal,
-): Promise<QueueRead> {
+async function twice<T>(read: () => Promise<T>): Promise<T> {
   try {
-    return await sample(session, dialect, signal);
+    return await read();
   } catch (error) {
     if (!(error instanceof HeadwayError) || error.code !== 'schema-mismatch') throw error;
-    return await sample(session, dialect, signal);
+    return await read();
   }
 }
 

@@ -18,26 +18,32 @@ export const PRIORITIES = 20;
 export const RUNNING_LIMIT = 201;
 /** A table of jobs up to this size is scanned whole: a few milliseconds. */
 const SMALL_TABLE_BYTES = 4 * 1024 * 1024;
+/** Likewise when a person asks and waits: some tenths of a second. */
+const LOOK_TABLE_BYTES = 64 * 1024 * 1024;
 
 /** What the schema's version has; the statements leave out what it has not. */
 export interface Dialect {
   schema: string;
   /** The column of `queue` that names the table of its jobs: `table_name`, or `partition_name` in version 10. */
   tableColumn: string | null;
+  /** In the table's order. */
   jobColumns: ReadonlySet<string>;
+  /** Those that this account may read. */
+  readable: ReadonlySet<string>;
   queueColumns: ReadonlySet<string>;
+  /** Whether there is a table of what jobs wait for that may be read. */
+  tellsParents: boolean;
 }
 
-/** Compiling a statement of so many small parts takes ten times as long as running it. For this session alone. */
-export const withoutCompiler = 'SET jit = off';
-
-/** Tables and columns of the schema. Walks: the catalogue, by schema and name. */
+/** Tables and columns of the schema, in their order, and whether each may be read. Walks: the catalogue, by schema and name. */
 export const columns = `
-  SELECT c.relname AS table_name, a.attname AS column_name
+  SELECT c.relname AS table_name, a.attname AS column_name,
+         pg_catalog.has_column_privilege(c.oid, a.attnum, 'SELECT') AS readable
     FROM pg_catalog.pg_namespace n
-    JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname IN ('version', 'queue', 'job')
+    JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname IN ('version', 'queue', 'job', 'job_dependency')
     JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-   WHERE n.nspname = $1`;
+   WHERE n.nspname = $1
+   ORDER BY c.relname, a.attnum`;
 
 export const version = (schema: string): string =>
   `SELECT max(version)::int AS version FROM ${quotePgName(schema)}.version`;
@@ -73,9 +79,11 @@ export const queues = ({ schema, tableColumn, queueColumns }: Dialect): string =
     SELECT c.relname::text AS jobs_table,
            CASE WHEN pg_catalog.has_table_privilege(c.oid, 'SELECT') THEN c.relname::text ELSE 'job' END AS read_table,
            pg_catalog.pg_relation_size(c.oid) <= ${SMALL_TABLE_BYTES} AS small, c.reltuples < 0 AS unknown_size,
+           pg_catalog.pg_relation_size(c.oid) <= ${LOOK_TABLE_BYTES} AS bearable,
            bool_or(x.keys[1:4] = ARRAY['name', 'priority', 'created_on', 'start_after'] AND x.condition LIKE '%state < ''active''%') AS claim,
            bool_or(x.keys[1:2] = ARRAY['name', 'start_after'] AND x.condition LIKE '%state < ''active''%') AS due,
-           bool_or(x.keys[1:2] = ARRAY['name', 'started_on'] AND x.condition ~ '^\\(state = ''active''[^()]*\\)$') AS running
+           bool_or(x.keys[1:2] = ARRAY['name', 'started_on'] AND x.condition ~ '^\\(state = ''active''[^()]*\\)$') AS running,
+           bool_or(x.keys[1:2] = ARRAY['name', 'completed_on'] AND x.condition ~ '^\\(state = ''failed''[^()]*\\)$') AS failed
       FROM pg_catalog.pg_namespace n
       JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname IN (SELECT jobs_table FROM q)
       LEFT JOIN LATERAL (
@@ -94,7 +102,9 @@ export const queues = ({ schema, tableColumn, queueColumns }: Dialect): string =
          ${cached('failed_count')} AS failed_count,
          CASE WHEN t.claim THEN 'claim' WHEN t.due OR t.small THEN 'due' ELSE 'none' END AS waiting,
          CASE WHEN t.running THEN 'index' WHEN t.small THEN 'scan' ELSE 'none' END AS running,
-         t.unknown_size AND NOT t.small AS unanalysed
+         t.unknown_size AND NOT t.small AS unanalysed, t.bearable,
+         coalesce(t.claim, false) AS by_claim, coalesce(t.due, false) AS by_due,
+         coalesce(t.running, false) AS by_start, coalesce(t.failed, false) AS by_failure
     FROM q JOIN t USING (jobs_table)
    ORDER BY q.name`;
 };
@@ -172,17 +182,7 @@ export function running(
   const { jobColumns } = dialect;
   const from = `${quotePgName(dialect.schema)}.${quotePgName(table)} e`;
   const beat = jobColumns.has('heartbeat_on') ? 'e.heartbeat_on' : 'NULL::timestamptz';
-  const stale = [
-    ...(jobColumns.has('expire_seconds')
-      ? [`e.started_on + e.expire_seconds * interval '1 second' < statement_timestamp()`]
-      : jobColumns.has('expire_in')
-        ? ['e.started_on + e.expire_in < statement_timestamp()']
-        : []),
-    ...(jobColumns.has('heartbeat_seconds')
-      ? [`e.heartbeat_on + e.heartbeat_seconds * interval '1 second' < statement_timestamp()`]
-      : []),
-  ];
-  const isStale = stale.length === 0 ? 'false' : `coalesce(${stale.join(', false) OR coalesce(')}, false)`;
+  const isStale = `coalesce(${expiry(dialect)} < statement_timestamp(), false)`;
   const picked = `
       SELECT e.name, e.state = 'active' AS active, e.state = 'failed' AS failed, e.started_on, e.completed_on,
              ${beat} AS beat_on, ${isStale} AS stale
@@ -210,14 +210,30 @@ export function running(
     ${source}`;
 }
 
+/** When pg-boss takes an active job `e` back: at its expiry, or when its heartbeat is missed. Null where neither is set. */
+export function expiry({ jobColumns }: Dialect): string {
+  const moments = [
+    ...(jobColumns.has('expire_seconds')
+      ? [`e.started_on + e.expire_seconds * interval '1 second'`]
+      : jobColumns.has('expire_in')
+        ? ['e.started_on + e.expire_in']
+        : []),
+    ...(jobColumns.has('heartbeat_seconds')
+      ? [`e.heartbeat_on + e.heartbeat_seconds * interval '1 second'`]
+      : []),
+  ];
+  // `least` leaves nulls out.
+  return moments.length === 0 ? 'NULL::timestamptz' : `least(${moments.join(', ')})`;
+}
+
 /** The database's clock. */
 export const clock = `SELECT ${ms('clock_timestamp()')} AS now`;
 
 /** A timestamp as epoch milliseconds. */
-function ms(timestamp: string): string {
+export function ms(timestamp: string): string {
   return `(extract(epoch FROM ${timestamp}) * 1000)::float8`;
 }
 
-function textArray(values: readonly string[]): string {
+export function textArray(values: readonly string[]): string {
   return `ARRAY[${values.map(escapeLiteral).join(', ')}]::text[]`;
 }
