@@ -44,7 +44,7 @@ export class DeeperCounts {
     const deep = byPartition(rows).map((groups) => ({
       partitionId: groups[0].partition_id,
       groups,
-      ...partitionSample(groups, sql.DEEP).sample,
+      ...partitionSample(groups, sql.DEEPER).sample,
     }));
     const ranges = deep
       .filter(({ ready, delayed }) => isCut(ready) || isCut(delayed))

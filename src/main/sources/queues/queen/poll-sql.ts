@@ -5,8 +5,10 @@ import { consumersOf, LAST_MESSAGE, MOST_PARTITIONS, ms, table, type Dialect } f
 
 /** Messages counted one by one in one poll: 41 partitions get 201 each, 1,000 get 8. */
 const HEADS = { inAll: 8_300, most: 201, least: 8 };
-/** How deep a deeper look goes. */
+/** A head as long as this is deep enough. */
 export const DEEP = 201;
+/** Messages of a group that a deeper look reads. What lies behind them is estimated. */
+export const DEEPER = 50;
 /** How many messages of each group are counted one by one when `partitions` share the poll. */
 export const headLimit = (partitions: number): number =>
   Math.max(HEADS.least, Math.min(HEADS.most, Math.floor(HEADS.inAll / Math.max(1, partitions))));
@@ -57,7 +59,7 @@ export const consumers = (dialect: Dialect, limit: number, depth: number): strin
 
 /** The same of some partitions ($1: ids), deeper. */
 export const deeper = (dialect: Dialect): string =>
-  consumersOfPartitions(dialect, partitionsWhere(dialect.schema, 'p.id = ANY ($1::uuid[])'), DEEP);
+  consumersOfPartitions(dialect, partitionsWhere(dialect.schema, 'p.id = ANY ($1::uuid[])'), DEEPER);
 
 /** Messages of a partition that were created from one time to another (epoch ms), for the optimiser to estimate. */
 export const messagesBetween = (
