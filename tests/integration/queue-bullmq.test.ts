@@ -324,6 +324,46 @@ describe('more jobs than one look sees', () => {
     expect(large).toBeLessThan(small * 1.2);
   });
 
+  test('many queues: states that few jobs are in are exact, those of many hold with their bound', async () => {
+    // Some have settings, and some lie between those, before and behind them.
+    for (let i = 10; i < 60; i += 7) await bull.queue(`q${i}`).pause();
+    await bull.root.query(
+      `INSERT INTO bullmq.job (queue, id, seq, name, state, priority, added_at_ms, process_at_ms, processed_at_ms, locked_until_ms, lock_token)
+       SELECT 'q' || q, s || '-' || n, CASE WHEN q % 9 = 0 THEN -1 ELSE 1 END * (n * 100 + q), 'n', s::bullmq.job_state,
+              CASE WHEN q % 4 = 0 THEN n % 3 ELSE 0 END, now_ms - 900000 + 1000 * n, CASE s WHEN 'delayed' THEN now_ms + 20000 * (n - 2) + 10000 END,
+              CASE s WHEN 'active' THEN now_ms - 5000 * n END, CASE s WHEN 'active' THEN now_ms + 60000 * (n - 2) - 30000 END, s || q || ':1'
+         FROM (SELECT floor(extract(epoch FROM now()) * 1000)::bigint AS now_ms) t, generate_series(1, 70) q,
+              unnest(ARRAY['waiting', 'delayed', 'active', 'waiting-children']) s, generate_series(1, CASE s WHEN 'waiting' THEN 5 * (q % 50) ELSE q % 5 END) n`,
+    );
+    await using source = bull.source();
+    const few = await source.snapshot(never);
+    await expectHolds(few);
+    for (const { tenantId, delayed, running, stale, blocked } of few.tenants)
+      expect([tenantId, ...[delayed, running, stale, blocked].map((count) => count?.kind)]).toEqual([
+        tenantId,
+        ...Array.from({ length: 4 }, () => 'exact'),
+      ]);
+    // Of the queues with three or four that run, those whose lock stands.
+    expect(few.workers.busy).toBe(28);
+    const row = { state: `'delayed'`, process_at_ms: 'now_ms + 60000 * n' };
+    await bull.bulk('q7', 800, row);
+    await bull.bulk('q8', 800, row);
+    await bull.bulk('q9', 1_200, {
+      state: `'active'`,
+      processed_at_ms: 'now_ms',
+      locked_until_ms: 'now_ms - n',
+    });
+    const many = await source.snapshot(never);
+    const truth = await bull.truth(many.databaseTimeMs);
+    expect(tenantOf(many, 'q7').delayed).toMatchObject({ kind: 'estimate' });
+    expect(tenantOf(many, 'q6').delayed).toEqual({ value: truth.get('q6')?.delayed, kind: 'exact' });
+    expect(tenantOf(many, 'q9')).toMatchObject({
+      running: { kind: 'at-least' },
+      stale: { kind: 'at-least' },
+    });
+    expect(tenantOf(many, 'q10').running).toEqual({ value: 0, kind: 'exact' });
+  });
+
   test('2,500 queues: the first 2,000 are polled, and it is said', async () => {
     await bull.root.query(
       `INSERT INTO bullmq.job (queue, id, seq, name, state, added_at_ms)
@@ -335,9 +375,11 @@ describe('more jobs than one look sees', () => {
     expect(sample.tenants).toHaveLength(2_000);
     expect(await source.tenants(never)).toHaveLength(2_000);
     expect(tenantOf(sample, 'q1999')).toMatchObject({
-      ready: { value: 21, kind: 'at-least' },
+      ready: { value: 8, kind: 'at-least' },
       oldestReady: { readyAtMs: 1_000, bound: 'exact' },
     });
-    expect((await source.probe(never)).warnings).toEqual(['Only the first 2000 queues by name are polled.']);
+    expect((await source.probe(never)).warnings).toEqual([
+      'Only the first 2000 queues by name are polled; no more are watched.',
+    ]);
   });
 });

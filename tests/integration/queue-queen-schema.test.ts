@@ -230,16 +230,25 @@ describe('ten thousand partitions', () => {
     );
     const told = new Map(sample.tenants.map((tenant) => [tenant.tenantId, tenant]));
     expect(told.size).toBe(PARTITIONS);
+    let estimates = 0;
     for (const raw of rows) {
       const { id, pending, first } = pendingRow.parse(raw);
       const tenant = told.get(id);
-      const ready = pending < 20 ? { value: pending, kind: 'exact' } : { value: 20, kind: 'at-least' };
-      // toEqual on each of ten thousand takes seconds.
-      if (tenant?.ready.value !== ready.value || tenant.ready.kind !== ready.kind)
-        expect(tenant?.ready, id).toEqual(ready);
+      // Heads of so many partitions are 8 long; a few longer ones are counted deeper with each poll.
+      const { value, kind } = tenant?.ready ?? { value: NaN, kind: 'none' };
+      if (kind === 'estimate') estimates += 1;
+      const isTrue =
+        pending < 8
+          ? kind === 'exact' && value === pending
+          : kind === 'estimate'
+            ? Math.abs(Math.log2(value / pending)) < 1
+            : kind === 'at-least' && value === 8;
+      if (!isTrue) expect.fail(`${id}: ${kind} ${value}, of ${pending}`);
       if ((tenant?.oldestReady?.readyAtMs ?? null) !== first)
         expect(tenant?.oldestReady?.readyAtMs, id).toBe(first);
     }
+    expect(estimates % 25).toBe(0);
+    expect(estimates).toBeGreaterThan(0);
     const tenants = await source.tenants(never);
     expect(tenants).toHaveLength(PARTITIONS);
     // Dead letters of so many are kept between two polls.

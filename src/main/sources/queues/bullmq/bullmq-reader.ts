@@ -9,20 +9,21 @@ import { byIndex, planByIndex } from '../by-index.ts';
 import type { QueueRead, QueueReader } from '../queue-reader.ts';
 import { capabilitiesFound } from './capabilities.ts';
 import { indexesFound, lastingWarnings, mismatch, passingWarnings } from './found-schema.ts';
+import { DeeperCounts } from './deeper-counts.ts';
 import { jobDetail, jobsPage, locksPage } from './job-lists.ts';
+import { DEEP } from './jobs-sql.ts';
 import * as sql from './poll-sql.ts';
 import { queueSample, workersSample } from './queue-sample.ts';
+import { readJobs } from './read-jobs.ts';
 import {
   anyRow,
   clockRow,
   functionRow,
   indexRow,
-  jobsRow,
   queueNameRow,
   queueRow,
   relationRow,
   versionRow,
-  type JobsRow,
   type RelationRow,
 } from './rows.ts';
 import { watchedTables } from './watched.ts';
@@ -74,6 +75,7 @@ class BullmqReader implements QueueReader<PostgresSession> {
   readonly claimOrder = 'within each queue by priority (0 first), then by place';
   readonly capabilities: Capabilities;
   readonly #found: Found;
+  readonly #deeper: DeeperCounts;
   /** Of the last poll. */
   #passing: readonly string[] = [];
   #isPlanning = false;
@@ -83,6 +85,7 @@ class BullmqReader implements QueueReader<PostgresSession> {
   constructor(found: Found) {
     const { version, functions, relations, has } = found;
     this.#found = found;
+    this.#deeper = new DeeperCounts(found.schema);
     this.system = version === null ? 'BullMQ' : `BullMQ 6 (schema version ${version})`;
     const writable = ['job', 'meta'].every((name) =>
       relations.some((each) => each.name === name && each.writable),
@@ -101,18 +104,12 @@ class BullmqReader implements QueueReader<PostgresSession> {
   }
 
   async sample(session: PostgresSession, signal: AbortSignal): Promise<QueueRead> {
-    const { schema, has, readable } = this.#found;
+    const { schema, readable } = this.#found;
     if (!this.#isPlanning) await session.rows(anyRow, planByIndex, signal);
     this.#isPlanning = true;
     const found = await session.rows(queueRow, sql.queues(schema, readable), signal);
     const queues = found.slice(0, sql.QUEUES);
-    const depth = sql.depthFor(queues.length);
-    const statement = sql.jobs(schema, depth, has);
-    const jobs = new Map<string, JobsRow>();
-    for (let at = 0; at < queues.length; at += sql.QUEUES_PER_STATEMENT) {
-      const names = queues.slice(at, at + sql.QUEUES_PER_STATEMENT).map(({ queue }) => queue);
-      for (const row of await session.rows(jobsRow, statement, signal, [names])) jobs.set(row.queue, row);
-    }
+    const { jobs, look } = await readJobs(session, this.#found, queues, signal);
     const { now_ms: databaseTimeMs } = await session.row(clockRow, sql.clock, signal);
     this.#passing = passingWarnings(queues, found.length > queues.length, databaseTimeMs);
     this.#pausedAt = new Map(
@@ -121,13 +118,17 @@ class BullmqReader implements QueueReader<PostgresSession> {
         return at === undefined ? [] : [[queue, at]];
       }),
     );
+    const samples = queues.flatMap((queue) => {
+      const row = jobs.get(queue.queue);
+      return row ? [queueSample(queue, row, look, this.#pausedAt.get(queue.queue) ?? null)] : [];
+    });
     return {
       databaseTimeMs,
-      tenants: queues.flatMap((queue) => {
-        const row = jobs.get(queue.queue);
-        return row ? [queueSample(queue, row, depth, this.#pausedAt.get(queue.queue) ?? null)] : [];
-      }),
-      workers: workersSample([...jobs.values()], depth, databaseTimeMs),
+      tenants:
+        look.depth.heads < DEEP
+          ? await this.#deeper.known(session, samples, databaseTimeMs, signal)
+          : samples,
+      workers: workersSample([...jobs.values()], look, databaseTimeMs),
       kinds: null,
       rowsRead: null,
     };

@@ -116,7 +116,7 @@ export function passingWarnings(queues: readonly QueueRow[], more: boolean, nowM
   });
   const rest = limits.length > NAMED ? `; and ${limits.length - NAMED} more limits` : '';
   return [
-    ...(more ? [`Only the first ${sql.QUEUES} queues by name are polled.`] : []),
+    ...(more ? [`Only the first ${sql.QUEUES} queues by name are polled; no more are watched.`] : []),
     ...(limits.length === 0
       ? []
       : [`Jobs may wait although workers are free: ${limits.slice(0, NAMED).join('; ')}${rest}.`]),

@@ -2,7 +2,8 @@
 import { ERROR_CHARS } from '../../../../contract/queue-jobs.ts';
 import { PAYLOAD_SHOWN_CHARS } from '../../../../core/shown-payload.ts';
 import { quotePgName } from '../../postgres-errors.ts';
-import { readyAt, table } from './poll-sql.ts';
+import { readyAt } from './jobs-sql.ts';
+import { table } from './poll-sql.ts';
 
 const NOW = `floor(extract(epoch FROM statement_timestamp()) * 1000)`;
 

@@ -30,12 +30,11 @@ type Table = keyof typeof NEEDED_COLUMNS | (typeof OPTIONAL_TABLES)[number];
 /** Queues that are polled at most, first by name. */
 export const QUEUES = 2_000;
 /** Queues that one statement polls. */
-export const QUEUES_PER_STATEMENT = 500;
+export const QUEUES_PER_STATEMENT = 1_000;
 /** Newest events of a paused queue among which the pause is sought. */
 const EVENTS = 200;
-/** Children that are looked at to tell when their parent was released. */
-const CHILDREN = 20;
-const HEADS = { inAll: 40_200, most: 201, least: 21 };
+/** Jobs of one state of one poll at most, shared among the queues: 41 of them get 201 each, 1,000 get 8. */
+const HEADS = { inAll: 8_300, most: 201, least: 8 };
 
 /** How deep each look goes, when so many queues share a poll. */
 export interface Depth {
@@ -47,7 +46,7 @@ export interface Depth {
 }
 export const depthFor = (queues: number): Depth => ({
   heads: Math.max(HEADS.least, Math.min(HEADS.most, Math.floor(HEADS.inAll / Math.max(1, queues)))),
-  ...(queues <= 200 ? { priorities: 20, ends: 20 } : { priorities: 8, ends: 5 }),
+  ...(queues <= 41 ? { priorities: 20, ends: 20 } : { priorities: 8, ends: 2 }),
 });
 
 /** A table as a statement names it. */
@@ -119,25 +118,40 @@ export const schemaVersion = (schema: string): string => `
 export const touch = (schema: string): string => `
   SELECT 1 FROM ${table(schema, 'job')}, ${table(schema, 'meta')}, ${table(schema, 'job_dependency')} LIMIT 0`;
 
-/** A CTE `walk` of the queues that have jobs or settings; `more` than are wanted by one. Walks: both primary keys, skipping. */
-const queueWalk = (schema: string): string => {
-  const first = (name: 'job' | 'meta', after = '') =>
-    `(SELECT e.queue FROM ${table(schema, name)} e${after} ORDER BY e.queue LIMIT 1)`;
-  const next = ' WHERE e.queue > walk.queue';
+/**
+ * CTEs `known`, the queues that have settings, with these `columns` of them m, and `walk`, those that have jobs only, which are sought
+ * between the known ones; `more` than are wanted by one. Walks: all of meta, some rows a queue; between two known queues the primary
+ * key of job, one entry a queue. A range that ends at the next known queue reads no entries of that one.
+ */
+const queueWalk = (schema: string, columns = ''): string => {
+  const next = (low: string, high: string) => `
+    SELECT e.queue FROM ${table(schema, 'job')} e WHERE e.queue > ${low}${high} ORDER BY e.queue LIMIT 1`;
   return `
-  WITH RECURSIVE walk (queue, nth) AS (
-    SELECT least(${first('job')}, ${first('meta')}), 1
+  WITH RECURSIVE known AS MATERIALIZED (
+    SELECT m.queue${columns} FROM ${table(schema, 'meta')} m GROUP BY m.queue ORDER BY m.queue LIMIT ${QUEUES + 1}
+  ), gap (low, high) AS (
+    SELECT queue, lead(queue) OVER (ORDER BY queue) FROM known
     UNION ALL
-    SELECT least(${first('job', next)}, ${first('meta', next)}), nth + 1
+    SELECT '', min(queue) FROM known
+  ), walk (queue, high, nth) AS (
+    SELECT first.queue, gap.high, 1
+      FROM gap
+     CROSS JOIN LATERAL (
+       (${next('gap.low', ' AND e.queue < gap.high')}) UNION ALL (${next('gap.low', ' AND gap.high IS NULL')})) first
+     WHERE gap.high IS NOT NULL OR (SELECT count(*) FROM known) <= ${QUEUES}
+    UNION ALL
+    SELECT coalesce(between.queue, last.queue), walk.high, walk.nth + 1
       FROM walk
-     WHERE queue IS NOT NULL AND nth <= ${QUEUES}
+      LEFT JOIN LATERAL (${next('walk.queue', ' AND e.queue < walk.high')}) between ON true
+      LEFT JOIN LATERAL (${next('walk.queue', ' AND walk.high IS NULL')}) last ON true
+     WHERE walk.nth <= ${QUEUES} AND coalesce(between.queue, last.queue) IS NOT NULL
   )`;
 };
 
-/** Queues by name, one more than are polled at most. Walks: the primary keys of job and meta, one entry a queue. */
+/** Queues by name, one more than are polled at most. Walks: as queueWalk. */
 export const queueNames = (schema: string): string => `
   ${queueWalk(schema)}
-  SELECT queue FROM walk WHERE queue IS NOT NULL`;
+  SELECT queue FROM known UNION ALL (SELECT queue FROM walk LIMIT ${QUEUES + 1}) ORDER BY queue LIMIT ${QUEUES + 1}`;
 
 export interface Readable {
   /** For when a pause began. */
@@ -147,141 +161,37 @@ export interface Readable {
 
 /**
  * Queues with their own settings: the pause that claims obey, the limits for all workers together, and the window of the
- * rate limit. Walks: as queueNames; for each the primary keys of meta and rate_limit, and of event for a paused one.
+ * rate limit. Walks: as queueWalk; for a queue with a limit the primary key of rate_limit, for a paused one the newest entries of event.
  */
-export const queues = (schema: string, readable: Readable): string => `
-  ${queueWalk(schema)}
-  SELECT walk.queue, coalesce(own.paused, false) AS paused, own.concurrency, own.max, own.duration_ms,
+export const queues = (schema: string, readable: Readable): string => {
+  const setting = (field: string) => `max(m.value) FILTER (WHERE m.field = '${field}')`;
+  const settings = `,
+           coalesce(bool_or(m.field = 'paused' AND m.value = '1'), false) AS paused, ${setting('concurrency')} AS concurrency,
+           ${setting('max')} AS max, ${setting('duration')} AS duration_ms`;
+  return `
+  ${queueWalk(schema, settings)},
+  own AS (
+    SELECT * FROM known
+    UNION ALL
+    (SELECT queue, false, NULL, NULL, NULL FROM walk LIMIT ${QUEUES + 1})
+     ORDER BY queue LIMIT ${QUEUES + 1})
+  SELECT own.*,
          ${readable.rateLimits ? 'limited.points::float8 AS points, limited.expire_at_ms::float8 AS expire_at_ms' : 'NULL::float8 AS points, NULL::float8 AS expire_at_ms'},
          ${readable.events ? 'began.at_ms' : 'NULL::float8'} AS paused_at_ms
-    FROM walk
-   CROSS JOIN LATERAL (
-     SELECT bool_or(m.field = 'paused' AND m.value = '1') AS paused,
-            max(m.value) FILTER (WHERE m.field = 'concurrency') AS concurrency,
-            max(m.value) FILTER (WHERE m.field = 'max') AS max,
-            max(m.value) FILTER (WHERE m.field = 'duration') AS duration_ms
-       FROM ${table(schema, 'meta')} m
-      WHERE m.queue = walk.queue AND m.field IN ('paused', 'concurrency', 'max', 'duration')) own
-    ${readable.rateLimits ? `LEFT JOIN LATERAL (SELECT l.points, l.expire_at_ms FROM ${table(schema, 'rate_limit')} l WHERE l.queue = walk.queue) limited ON true` : ''}
+    FROM own
+    ${readable.rateLimits ? `LEFT JOIN LATERAL (SELECT l.points, l.expire_at_ms FROM ${table(schema, 'rate_limit')} l WHERE own.max IS NOT NULL AND l.queue = own.queue) limited ON true` : ''}
     ${
       readable.events
         ? `LEFT JOIN LATERAL (
      SELECT max(e.created_at_ms)::float8 AS at_ms
        FROM (SELECT event, created_at_ms FROM ${table(schema, 'event')} n
-              WHERE n.queue = walk.queue AND own.paused
+              WHERE own.paused AND n.queue = own.queue
               ORDER BY n.id DESC LIMIT ${EVENTS}) e
       WHERE e.event = 'paused') began ON true`
         : ''
     }
-   WHERE walk.queue IS NOT NULL`;
-
-const NOW = `floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint`;
-
-/**
- * When a waiting job `j` became free to start, as far as its row tells: not before it was created, came due, or last began.
- * A parent that never began was released when its last child ended, or when the first one failed that may not.
- * Walks: primary keys of job_dependency and job.
- */
-export const readyAt = (schema: string): string => `
-  greatest(j.added_at_ms, j.process_at_ms, j.processed_at_ms, CASE WHEN j.processed_at_ms IS NULL THEN (
-    SELECT CASE WHEN bool_or(child.failed) THEN min(child.ended_ms) FILTER (WHERE child.failed) ELSE max(child.ended_ms) END
-      FROM (SELECT d.status IN ('failed', 'ignored') AS failed, c.finished_at_ms AS ended_ms
-              FROM ${table(schema, 'job_dependency')} d
-              LEFT JOIN ${table(schema, 'job')} c ON c.queue = d.child_queue AND c.id = d.child_id
-             WHERE d.parent_queue = j.queue AND d.parent_id = j.id
-             LIMIT ${CHILDREN}) child) END)`;
-
-/**
- * One row a queue ($1: their names), in one snapshot. Waiting jobs: job_ready_idx in claim order; where those are many,
- * both ends of each priority, which holds the oldest: numbers of BullMQ's sequence are given in the order of enqueueing,
- * negated for "last in, first out". So no job became ready before those with lower numbers were created. Delayed jobs:
- * job_delayed_idx from now in both directions. Running ones: job_active_idx from both ends. Failed ones and the newest
- * finish: job_finished_idx. Blocked ones: job_waiting_children_idx. `has`: indexes that are there; what one is missing for is null.
- */
-export const jobs = (schema: string, depth: Depth, has: ReadonlySet<IndexName>): string => {
-  const from = `${table(schema, 'job')} j WHERE j.queue = q.queue`;
-  const waiting = `${from} AND j.state = 'waiting'`;
-  const entries = (condition: string, order: string, limit: number) => `
-        SELECT j.seq, j.added_at_ms, ${readyAt(schema)} AS own_ms FROM ${waiting}${condition} ORDER BY ${order} LIMIT ${limit}`;
-  // The lower ends of seq and -seq are those that were enqueued first.
-  const numbers = (rows: string) => `
-      SELECT count(*)::int AS entries, min(ARRAY[ready_ms, added_at_ms]) AS oldest, max(added_at_ms) AS last_ms
-        FROM (SELECT added_at_ms, greatest(own_ms, max(added_at_ms) OVER (ORDER BY abs(seq))) AS ready_ms
-                FROM (${rows}) seen) ready`;
-  const end = (name: string, condition: string, order: string) => `
-     CROSS JOIN LATERAL (${numbers(entries(` AND j.priority = level.priority AND ${condition}`, order, depth.ends))}) ${name}`;
-  const settled = (name: string) =>
-    `(${name}.entries < ${depth.ends} OR ${name}.oldest[1] <= ${name}.last_ms)`;
-  const count = (condition: string, order: string) =>
-    `(SELECT count(*)::int FROM (SELECT FROM ${from} AND ${condition} ORDER BY ${order} LIMIT ${depth.heads}) e)`;
-  const only = (name: IndexName, lateral: string, otherwise: string) => (has.has(name) ? lateral : otherwise);
-  return `
-  SELECT q.queue, head.entries AS waiting, head.oldest[1]::float8 AS ready_at_ms, head.oldest[2]::float8 AS created_at_ms,
-         levels.count AS levels, levels.settled, levels.oldest[1]::float8 AS level_ready_at_ms, levels.oldest[2]::float8 AS level_created_at_ms,
-         due.entries AS due, due.oldest[1]::float8 AS due_at_ms, due.oldest[2]::float8 AS due_created_at_ms,
-         ${only('delayed', count(`j.state = 'delayed' AND j.process_at_ms > ${NOW}`, 'j.process_at_ms'), 'NULL::int')} AS later,
-         active.entries AS active, active.stale AS seen_stale, active.newest_ms::float8 AS newest_ms,
-         active.oldest_ms::float8 AS oldest_ms, active.locked_until_ms::float8 AS locked_until_ms, active.owners,
-         ${only('active', count(`j.state = 'active' AND j.locked_until_ms < ${NOW}`, 'j.locked_until_ms'), 'NULL::int')} AS stale,
-         ${only('finished', count(`j.state = 'failed'`, 'j.state, j.finished_at_ms'), 'NULL::int')} AS failed,
-         ${only('finished', `greatest(${finish(from, 'completed')}, ${finish(from, 'failed')})::float8`, 'NULL::float8')} AS finished_ms,
-         ${only('blocked', count(`j.state = 'waiting-children'`, 'j.seq'), 'NULL::int')} AS blocked
-    FROM unnest($1::text[]) q (queue)
-   CROSS JOIN LATERAL (${only('waiting', numbers(entries('', 'j.priority, j.seq', depth.heads)), NONE('entries', 'oldest'))}) head
-   CROSS JOIN LATERAL (${only(
-     'waiting',
-     `
-    SELECT count(*)::int AS count, coalesce(bool_and(${settled('first')} AND ${settled('last')}), false) AS settled,
-           min(least(first.oldest, last.oldest)) AS oldest
-      FROM (
-        WITH RECURSIVE next AS (
-          (SELECT j.priority, 1 AS place FROM ${waiting} AND head.entries >= ${depth.heads} ORDER BY j.priority LIMIT 1)
-          UNION ALL
-          SELECT (SELECT j.priority FROM ${waiting} AND j.priority > next.priority ORDER BY j.priority LIMIT 1), next.place + 1
-            FROM next
-           WHERE next.priority IS NOT NULL AND next.place <= ${depth.priorities}
-        ) SELECT priority FROM next WHERE priority IS NOT NULL
-      ) level${end('first', 'j.seq >= 0', 'j.priority, j.seq')}${end('last', 'j.seq < 0', 'j.priority DESC, j.seq DESC')}`,
-     NONE('count', 'oldest', 'settled'),
-   )}) levels
-   CROSS JOIN LATERAL (${only(
-     'delayed',
-     `
-    SELECT count(*)::int AS entries, min(ARRAY[greatest(process_at_ms, added_at_ms), added_at_ms]) AS oldest
-      FROM (SELECT j.process_at_ms, j.added_at_ms FROM ${from} AND j.state = 'delayed' AND j.process_at_ms <= ${NOW}
-             ORDER BY j.process_at_ms LIMIT ${depth.heads}) e`,
-     NONE('entries', 'oldest'),
-   )}) due
-   CROSS JOIN LATERAL (${only(
-     'active',
-     `
-    SELECT count(*)::int AS entries, count(*) FILTER (WHERE locked_until_ms < ${NOW})::int AS stale,
-           max(processed_at_ms) AS newest_ms, max(locked_until_ms) AS locked_until_ms,
-           min(processed_at_ms) FILTER (WHERE (locked_until_ms < ${NOW}) IS NOT TRUE) AS oldest_ms,
-           coalesce(array_agg(DISTINCT regexp_replace(lock_token, ':[0-9]+$', ''))
-                      FILTER (WHERE locked_until_ms >= ${NOW} AND lock_token IS NOT NULL), '{}') AS owners
-      FROM (SELECT j.processed_at_ms, j.locked_until_ms, j.lock_token FROM ${from} AND j.state = 'active'
-             ORDER BY j.locked_until_ms DESC LIMIT ${depth.heads}) e`,
-     NONE('entries', 'stale', 'newest_ms', 'locked_until_ms', 'oldest_ms', 'owners'),
-   )}) active`;
+   ORDER BY own.queue`;
 };
-
-/** The newest finish of one kind. */
-const finish = (from: string, state: 'completed' | 'failed'): string =>
-  `(SELECT j.finished_at_ms FROM ${from} AND j.state = '${state}' AND j.finished_at_ms IS NOT NULL
-     ORDER BY j.state DESC, j.finished_at_ms DESC LIMIT 1)`;
-
-const TYPES: Record<string, string> = {
-  oldest: 'bigint[]',
-  owners: 'text[]',
-  settled: 'boolean',
-  entries: 'int',
-  count: 'int',
-  stale: 'int',
-};
-/** A row of nothing, where the index for it is missing. */
-const NONE = (...columns: string[]): string =>
-  `SELECT ${columns.map((column) => `NULL::${TYPES[column] ?? 'bigint'} AS ${column}`).join(', ')}`;
 
 /** The database's clock. */
 export const clock = `SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now_ms`;

@@ -2,31 +2,39 @@
 import { atLeast, exact, type Count } from '../../../../core/count.ts';
 import type { TenantSample, WorkersSample } from '../../../../core/sample.ts';
 import { nothingQueued } from '../../../../core/sample.ts';
-import type { Depth } from './poll-sql.ts';
+import type { Depth, IndexName } from './poll-sql.ts';
 import type { JobsRow, QueueRow } from './rows.ts';
 
 /** Workers renew a lock at half its time, which is so long unless they are told otherwise. */
 const LOCK_MS = 30_000;
 
+/** How far a poll looked: so deep into each queue, and at all jobs that some indexes hold. */
+export interface Look {
+  depth: Depth;
+  swept: ReadonlySet<IndexName>;
+}
+
 /** `pausedAtMs`: when the pause of a paused queue began, as far as it is known. */
 export function queueSample(
   queue: Pick<QueueRow, 'queue' | 'paused'>,
   jobs: JobsRow,
-  { heads, priorities }: Depth,
+  { depth: { heads, priorities }, swept }: Look,
   pausedAtMs: number | null,
 ): TenantSample {
-  const count = (seen: number | null): Count =>
-    seen === null || seen >= heads ? atLeast(seen ?? 0) : exact(seen);
+  const count = (seen: number | null, by?: IndexName): Count => {
+    if (seen === null) return atLeast(0);
+    return seen < heads || (by && swept.has(by)) ? exact(seen) : atLeast(seen);
+  };
   const whole = jobs.waiting !== null && jobs.waiting < heads;
   return {
     ...nothingQueued(queue.queue),
     // Workers promote due jobs when they next claim; until then they wait like the others.
-    ready: sum(count(jobs.waiting), count(jobs.due)),
-    delayed: count(jobs.later),
-    running: count(jobs.active),
-    stale: jobs.active !== null && jobs.active < heads ? exact(jobs.seen_stale ?? 0) : count(jobs.stale),
+    ready: sum(count(jobs.waiting), count(jobs.due, 'delayed')),
+    delayed: count(jobs.later, 'delayed'),
+    running: count(jobs.active, 'active'),
+    stale: count(jobs.active, 'active').kind === 'exact' ? exact(jobs.seen_stale ?? 0) : count(jobs.stale),
     dead: jobs.failed === null ? null : count(jobs.failed),
-    blocked: jobs.blocked === null ? null : count(jobs.blocked),
+    blocked: jobs.blocked === null ? null : count(jobs.blocked, 'blocked'),
     oldestReady: oldest(
       [
         { readyAtMs: jobs.ready_at_ms, createdAtMs: jobs.created_at_ms },
@@ -65,8 +73,12 @@ function oldest(
 }
 
 /** The workers, by what they leave in the rows: one is a Worker object, however many jobs it runs at once. */
-export function workersSample(rows: readonly JobsRow[], { heads }: Depth, nowMs: number): WorkersSample {
-  const sawAll = rows.every(({ active }) => active !== null && active < heads);
+export function workersSample(
+  rows: readonly JobsRow[],
+  { depth, swept }: Look,
+  nowMs: number,
+): WorkersSample {
+  const sawAll = swept.has('active') || rows.every(({ active }) => active !== null && active < depth.heads);
   const signs = rows.flatMap(({ newest_ms, finished_ms, locked_until_ms }) => [
     newest_ms ?? [],
     finished_ms ?? [],

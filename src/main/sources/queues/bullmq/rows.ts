@@ -37,7 +37,7 @@ export const queueRow = z.object({
 });
 export type QueueRow = z.infer<typeof queueRow>;
 
-/** What one look saw of a queue's jobs. Counts are null where their index is missing. */
+/** What one look saw of a queue's jobs. What an index that was not looked at leads to is null. */
 export const jobsRow = z.object({
   queue: z.string(),
   waiting: count.nullable(),
@@ -67,6 +67,27 @@ export const jobsRow = z.object({
   blocked: count.nullable(),
 });
 export type JobsRow = z.infer<typeof jobsRow>;
+
+/** What a sweep over all queues saw of one that has such jobs; `seen`: how many. */
+const { active, seen_stale, newest_ms, oldest_ms, locked_until_ms, owners, stale } = jobsRow.shape;
+const { due, due_at_ms, due_created_at_ms, later, blocked } = jobsRow.shape;
+export const sweptRows = {
+  active: z.object({
+    ...{ queue: z.string(), seen: count, active, seen_stale, newest_ms, oldest_ms, locked_until_ms },
+    ...{ owners, stale },
+  }),
+  delayed: z.object({ queue: z.string(), seen: count, due, due_at_ms, due_created_at_ms, later }),
+  blocked: z.object({ queue: z.string(), seen: count, blocked }),
+};
+/** What is true of a queue that a sweep saw nothing of. */
+export const sweptNothing = {
+  active: { active: 0, seen_stale: 0, owners: [], stale: 0 },
+  delayed: { due: 0, later: 0 },
+  blocked: { blocked: 0 },
+} as const satisfies Record<keyof typeof sweptRows, unknown>;
+
+/** Counts of a queue by a deeper look. */
+export const deeperRow = z.object({ queue: z.string(), waiting: count, later: count });
 
 /** A job as the lists and the detail read it. */
 export const jobRow = z.object({

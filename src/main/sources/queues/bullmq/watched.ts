@@ -2,6 +2,7 @@
 import { escapeLiteral } from 'pg';
 import type { WantedIndex, WatchedTables } from '../../health/watched-tables.ts';
 import * as look from './look-sql.ts';
+import { jobs } from './jobs-sql.ts';
 import * as poll from './poll-sql.ts';
 
 const literal = (value: string): string => escapeLiteral(value).trim();
@@ -21,9 +22,7 @@ export function watchedTables(
     where: poll.indexCondition(name),
     why,
   });
-  const inPoll = poll
-    .jobs(schema, poll.depthFor(1), has)
-    .replaceAll('$1::text[]', `ARRAY[${literal(queue)}]`);
+  const inPoll = jobs(schema, poll.depthFor(1), has).replaceAll('$1::text[]', `ARRAY[${literal(queue)}]`);
   const firstPage = look
     .waiting(schema, { queue: true, cursor: false })
     .replaceAll('$1', literal(queue))

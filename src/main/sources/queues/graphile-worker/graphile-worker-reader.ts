@@ -8,6 +8,7 @@ import { quotePgName } from '../../postgres-errors.ts';
 import type { PostgresSession } from '../../postgres-session.ts';
 import type { QueueRead, QueueReader } from '../queue-reader.ts';
 import { capabilitiesFound } from './capabilities.ts';
+import { DeeperCounts } from './deeper-counts.ts';
 import { jobDetail, jobsPage, locksPage } from './job-lists.ts';
 import { pollSample } from './poll-sample.ts';
 import {
@@ -77,6 +78,7 @@ class GraphileWorkerReader implements QueueReader<PostgresSession> {
   readonly #hasTaskIndex: boolean;
   readonly #hasUnavailableIndex: boolean;
   readonly #lasting: readonly string[];
+  readonly #deeper: DeeperCounts;
   /** Warnings that depend on how many jobs there are; of the last poll. */
   #passing: readonly string[] = [];
 
@@ -85,6 +87,7 @@ class GraphileWorkerReader implements QueueReader<PostgresSession> {
     this.#columns = relations.find(({ name }) => name === '_private_jobs')?.columns ?? [];
     this.system = version === null ? 'Graphile Worker' : `Graphile Worker (schema version ${version})`;
     this.#schema = schema;
+    this.#deeper = new DeeperCounts(schema);
     const has = (first: string, second: string | null, conditions: readonly string[]) =>
       indexes.some(
         (index) =>
@@ -121,8 +124,8 @@ class GraphileWorkerReader implements QueueReader<PostgresSession> {
 
   async sample(session: PostgresSession, signal: AbortSignal): Promise<QueueRead> {
     const { plan, isLarge, morePriorities } = await this.#plan(session, signal);
-    const rows = await session.rows(pollRow, sql.poll(this.#schema, plan), signal);
-    const { read, sawAllDue } = pollSample(rows, plan, morePriorities);
+    const row = await session.row(pollRow, sql.poll(this.#schema, plan), signal);
+    const { read, taskIds, sawAllDue } = pollSample(row, plan, morePriorities);
     this.#passing = [
       ...(sawAllDue || this.#hasTaskIndex
         ? []
@@ -135,7 +138,8 @@ class GraphileWorkerReader implements QueueReader<PostgresSession> {
           ]
         : []),
     ];
-    return read;
+    if (plan.headLimit === null || plan.headLimit >= sql.DEEP) return read;
+    return { ...read, tenants: await this.#deeper.known(session, taskIds, read.tenants, signal) };
   }
 
   async #plan(session: PostgresSession, signal: AbortSignal) {
@@ -144,10 +148,11 @@ class GraphileWorkerReader implements QueueReader<PostgresSession> {
     const { priorities, pages, tasks } = await session.row(extentRow, sql.extent(schema), signal, [jobs]);
     const walked = priorities.slice(0, sql.PRIORITIES);
     const isLarge = pages > sql.SCANNED_PAGES;
+    const headLimit = this.#hasTaskIndex ? sql.headLimit(tasks) : null;
     const plan: sql.PollPlan = {
       priorities: walked,
-      walkLimit: sql.walkLimit(walked.length),
-      headLimit: this.#hasTaskIndex ? sql.headLimit(tasks) : null,
+      walkLimit: sql.walkLimit(walked.length, headLimit),
+      headLimit,
       unavailable: isLarge && !this.#hasUnavailableIndex ? 'lowest-ids' : 'all',
     };
     return { plan, isLarge, morePriorities: priorities.length > walked.length };

@@ -3,7 +3,12 @@
 import { escapeLiteral } from 'pg';
 import { consumersOf, LAST_MESSAGE, MOST_PARTITIONS, ms, table, type Dialect } from './schema-sql.ts';
 
-const HEADS = { inAll: 40_200, most: 201, least: 20 };
+/** Messages counted one by one in one poll: 41 partitions get 201 each, 1,000 get 8. */
+const HEADS = { inAll: 8_300, most: 201, least: 8 };
+/** A head as long as this is deep enough. */
+export const DEEP = 201;
+/** Messages of a group that a deeper look reads. What lies behind them is estimated. */
+export const DEEPER = 50;
 /** How many messages of each group are counted one by one when `partitions` share the poll. */
 export const headLimit = (partitions: number): number =>
   Math.max(HEADS.least, Math.min(HEADS.most, Math.floor(HEADS.inAll / Math.max(1, partitions))));
@@ -34,20 +39,39 @@ export const state = ({ schema, hasState }: Dialect): string => {
 };
 
 /** Partitions of a page ($1: the last id of the page before) with their queues. Walks: the primary key of partitions, and that of queues. */
-export const page = (schema: string, limit: number): string => `
+export const page = (schema: string, limit: number): string => `${partitionsWhere(schema, 'p.id > $1')}
+   ORDER BY p.id
+   LIMIT ${limit}`;
+
+const partitionsWhere = (schema: string, condition: string): string => `
   SELECT p.id, p.name, q.name AS queue_name, coalesce(q.delayed_processing, 0) AS delay_s, coalesce(q.window_buffer, 0) AS window_s
     FROM ${table(schema, 'partitions')} p
     JOIN ${table(schema, 'queues')} q ON q.id = p.queue_id
-   WHERE p.id > $1
-   ORDER BY p.id
-   LIMIT ${limit}`;
+   WHERE ${condition}`;
 
 /**
  * Everything of the partitions of one page in one snapshot. Walks, for each consumer group: messages (partition_id, created_at, id)
  * from its cursor, past what its lease holds, and as far as `depth` messages behind that; compared as rows, so that the index is entered
  * at the cursor. Where the queue delays, the first messages that are not due; where it waits for quiet, the newest one.
  */
-export function consumers(dialect: Dialect, limit: number, depth: number): string {
+export const consumers = (dialect: Dialect, limit: number, depth: number): string =>
+  consumersOfPartitions(dialect, page(dialect.schema, limit), depth);
+
+/** The same of some partitions ($1: ids), deeper. */
+export const deeper = (dialect: Dialect): string =>
+  consumersOfPartitions(dialect, partitionsWhere(dialect.schema, 'p.id = ANY ($1::uuid[])'), DEEPER);
+
+/** Messages of a partition that were created from one time to another (epoch ms), for the optimiser to estimate. */
+export const messagesBetween = (
+  { schema }: Dialect,
+  partitionId: string,
+  fromMs: number,
+  toMs: number | null,
+): string => `
+  SELECT 1 FROM ${table(schema, 'messages')}
+   WHERE partition_id = ${escapeLiteral(partitionId)} AND created_at >= to_timestamp(${fromMs / 1_000})${toMs === null ? '' : ` AND created_at <= to_timestamp(${toMs / 1_000})`}`;
+
+function consumersOfPartitions(dialect: Dialect, partitions: string, depth: number): string {
   const messages = table(dialect.schema, 'messages');
   const now = 'statement_timestamp()';
   const dueBefore = `${now} - p.delay_s * interval '1 second'`;
@@ -73,7 +97,7 @@ export function consumers(dialect: Dialect, limit: number, depth: number): strin
     ...([String(depth), `c.held > ${WALKED}`] as const),
   );
   return `
-  WITH p AS MATERIALIZED (${page(dialect.schema, limit)})
+  WITH p AS MATERIALIZED (${partitions})
   SELECT p.id AS partition_id, p.queue_name::text AS queue, p.name::text AS partition, c.consumer_group, c.worker_id,
          ${ms('c.lease_acquired_at')} AS acquired_at, ${ms('c.lease_expires_at')} AS expires_at,
          coalesce(c.lease_expires_at > ${now}, false) AS live, c.held, coalesce(c.total_messages_consumed, 0)::float8 AS consumed,

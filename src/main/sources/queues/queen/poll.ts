@@ -3,6 +3,7 @@ import { atLeast, estimate, exact, type Count } from '../../../../core/count.ts'
 import { nothingQueued, type TenantInfo, type TenantSample } from '../../../../core/sample.ts';
 import type { PostgresSession } from '../../postgres-session.ts';
 import type { QueueRead } from '../queue-reader.ts';
+import { DeeperCounts } from './deeper-counts.ts';
 import { byPartition, Pages } from './pages.ts';
 import { partitionSample, workersOf } from './partition-sample.ts';
 import * as sql from './poll-sql.ts';
@@ -27,6 +28,7 @@ const NAMED_GROUPS = 3;
 export class QueenPoll {
   readonly #dialect: Dialect;
   readonly #pages = new Pages();
+  readonly #deeper: DeeperCounts;
   #worst = new Map<string, string>();
   #dead: { counts: Map<string, Count>; atMs: number } | null = null;
   /** Warnings that depend on what the last poll found. */
@@ -34,6 +36,7 @@ export class QueenPoll {
 
   constructor(dialect: Dialect) {
     this.#dialect = dialect;
+    this.#deeper = new DeeperCounts(dialect);
   }
 
   async sample(session: PostgresSession, signal: AbortSignal): Promise<QueueRead> {
@@ -45,6 +48,14 @@ export class QueenPoll {
     const partitions = byPartition(rows);
     const { now } = await session.row(clockRow, clock, signal);
     const dead = await this.#deadLetters(session, { partitions: state.partitions, depth, now }, signal);
+    const read = partitions.map((groups) => ({
+      partitionId: groups[0].partition_id,
+      ...partitionSample(groups, depth),
+    }));
+    const known =
+      depth < sql.DEEP
+        ? await this.#deeper.known(session, read, now, signal)
+        : read.map(({ sample }) => sample);
     const paused: TenantSample['paused'] = state.paused
       ? {
           by: 'Queen',
@@ -53,15 +64,14 @@ export class QueenPoll {
         }
       : null;
     this.#worst = new Map();
-    const tenants = partitions.map((groups): TenantSample => {
-      const { sample, worstGroup } = partitionSample(groups, depth);
-      if (worstGroup !== null && groups.length > 1) this.#worst.set(sample.tenantId, worstGroup);
-      return {
-        ...sample,
-        dead: dead?.get(groups[0].partition_id) ?? null,
-        paused: paused ?? sample.paused,
-      };
-    });
+    for (const [i, { sample, worstGroup }] of read.entries())
+      if (worstGroup !== null && (partitions[i]?.length ?? 0) > 1)
+        this.#worst.set(sample.tenantId, worstGroup);
+    const tenants = known.map((sample, i): TenantSample => ({
+      ...sample,
+      dead: dead?.get(read[i]?.partitionId ?? '') ?? null,
+      paused: paused ?? sample.paused,
+    }));
     return {
       databaseTimeMs: now,
       tenants: canSearch ? tenants : await this.#unsearched(session, paused, signal),
