@@ -21,8 +21,10 @@ import {
 } from './jobs-table.ts';
 import { jobsTableCapabilities } from './capabilities.ts';
 import { tableJobDetail, tableJobs, tableLocks, type LookDatabase } from './job-looks.ts';
+import { JobsPoll } from './jobs-poll.ts';
 import type { LookTable } from './look-sql.ts';
 import {
+  HEAD_ROWS,
   knownStates,
   liveStates,
   readyColumn,
@@ -31,7 +33,8 @@ import {
   type JobsTable,
 } from './mapping-sql.ts';
 import * as sql from './mysql-sql.ts';
-import { countedRow, tenantSamples, type CountedRow } from './tenant-samples.ts';
+import { readHeads } from './mysql-heads.ts';
+import { countedRow, tenantSamples } from './tenant-samples.ts';
 import { sampleValues, watchedTable } from './watched.ts';
 
 const relationRow = z.object({ kind: z.string() });
@@ -54,6 +57,11 @@ const indexRow = z.object({
 const clockRow = z.object({ now_ms: z.number() });
 const stateRow = z.object({ state: z.string() });
 const tenantRow = z.object({ tenant: z.string() });
+const groupRow = z.object({
+  place: z.number(),
+  tenant: z.string(),
+  ends_later: z.number().transform((value) => value !== 0),
+});
 const statusRow = z.object({ Value: z.coerce.number() });
 
 /**
@@ -101,16 +109,22 @@ export async function inspectMysqlJobs(
     tenants: listed.length,
   });
 
-  const count = async (on: MysqlSession, limit: AbortSignal): Promise<CountedRow[]> => {
-    if (index === null) return on.rows(countedRow, wholeTable(dialect, table), limit);
-    const live = await on.rows(tenantRow, sql.tenants(dialect, table, index, liveStates(mapping)), limit);
-    const ids = live.slice(0, TENANTS_AT_MOST).map(({ tenant }) => tenant);
-    const rows: CountedRow[] = [];
-    for (const statement of sql.heads(dialect, table, index, { ids, tenantType })) {
-      rows.push(...(await on.rows(countedRow, statement, limit)));
-    }
-    return rows;
+  const meaning = {
+    tellsDead: mapping.states.dead.length > 0,
+    tellsOwners: mapping.lockedBy !== undefined,
   };
+  const poll = index
+    ? new JobsPoll<MysqlSession>(
+        {
+          groups: (on, limit) => on.rows(groupRow, sql.groups(dialect, table, index), limit),
+          heads: (on, asked, limit) => readHeads(on, { dialect, table, index, tenantType }, asked, limit),
+        },
+        meaning,
+      )
+    : {
+        sample: async (on: MysqlSession, limit: AbortSignal) =>
+          tenantSamples(await on.rows(countedRow, wholeTable(dialect, table), limit), meaning),
+      };
 
   const readable = new Map([...columns].filter(([, each]) => each.readable));
   const look: LookTable = {
@@ -136,19 +150,10 @@ export async function inspectMysqlJobs(
     },
     async sample(on, limit) {
       const before = await handlerReads(on, limit);
-      const rows = await withinBudget(found, () => count(on, limit));
+      const read = await withinBudget(found, () => poll.sample(on, limit));
       const after = await handlerReads(on, limit);
       const { now_ms } = await on.row(clockRow, sql.clock, limit);
-      const meaning = {
-        tellsDead: mapping.states.dead.length > 0,
-        tellsOwners: mapping.lockedBy !== undefined,
-      };
-      return {
-        databaseTimeMs: now_ms,
-        ...tenantSamples(rows, meaning),
-        kinds: null,
-        rowsRead: after - before,
-      };
+      return { databaseTimeMs: now_ms, ...read, kinds: null, rowsRead: after - before };
     },
     jobs: (on, query, limit) => tableJobs(database(on), look, query, limit),
     job: (on, id, limit) => tableJobDetail(database(on), look, id, limit),
@@ -159,11 +164,13 @@ export async function inspectMysqlJobs(
         sampleValues(look),
         limit,
       );
-      const ids = [sample.tenant ?? ''];
-      const [poll = wholeTable(dialect, table)] = index
-        ? sql.heads(dialect, table, index, { ids, tenantType })
+      const asked = liveStates(mapping).map((_, place) => ({
+        ...{ place, tenant: sample.tenant ?? '', ends_later: true, most: HEAD_ROWS.most },
+      }));
+      const [polled = wholeTable(dialect, table)] = index
+        ? sql.heads(dialect, table, index, { asked, tenantType })
         : [];
-      return watchedTable(look, poll, sample);
+      return watchedTable(look, polled, sample);
     },
   };
 }

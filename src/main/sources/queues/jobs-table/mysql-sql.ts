@@ -1,11 +1,11 @@
 // Every statement on a mapped table of jobs in MySQL and MariaDB, with the index each walks.
 import { escape } from 'mysql2';
 import { quoteName } from '../../mysql-errors.ts';
+import type { AskedGroup } from './jobs-poll.ts';
 import type { Column } from './jobs-table.ts';
 import type { LookDialect } from './look-sql.ts';
 import {
   counts,
-  HEAD_ROWS,
   jobColumns,
   liveStates,
   probes,
@@ -20,6 +20,8 @@ import {
 const LOOKS_PER_STATEMENT = 200;
 const SECOND = 1000;
 
+const NOW_MS = `FLOOR(UNIX_TIMESTAMP(NOW(6)) * ${SECOND})`;
+
 const text = (value: string): string => escape(value);
 
 /** The dialect for a table: TIMESTAMP columns know their moment, DATETIME ones are read as UTC, binary tenants are shown as hex. */
@@ -27,19 +29,25 @@ export function mysqlDialect(types: ReadonlyMap<string, string>, tenantType: str
   const timestamps = new Set(
     [...types].filter(([, type]) => type === 'timestamp').map(([name]) => quoteName(name)),
   );
+  const epochMs = (column: string) =>
+    timestamps.has(column)
+      ? `FLOOR(UNIX_TIMESTAMP(${column}) * ${SECOND})`
+      : `FLOOR(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', ${column}) / ${SECOND})`;
   return {
     name: quoteName,
     text,
-    ms: (column) =>
-      timestamps.has(column)
-        ? `FLOOR(UNIX_TIMESTAMP(${column}) * ${SECOND})`
-        : `FLOOR(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', ${column}) / ${SECOND})`,
-    nowMs: `FLOOR(UNIX_TIMESTAMP(NOW(6)) * ${SECOND})`,
+    ms: epochMs,
+    nowMs: NOW_MS,
+    // Moments of columns of two types compare as milliseconds only.
+    time: (column) => epochMs(column),
+    now: NOW_MS,
+    ago: (ms) => `${NOW_MS} - ${ms}`,
+    msOf: (time) => time,
     tenantText: (expression) =>
       isBinary(tenantType) ? `LOWER(HEX(${expression}))` : `CAST(${expression} AS CHAR)`,
     number: (expression) => `(${expression}) + 0e0`,
     createdOfOldest: (condition) =>
-      `SUBSTRING_INDEX(MIN(CASE WHEN ${condition} THEN CONCAT(LPAD(ready_ms, 20, '0'), ' ', created_ms) END), ' ', -1)`,
+      `SUBSTRING_INDEX(MIN(CASE WHEN ${condition} THEN CONCAT(LPAD(ready_at, 20, '0'), ' ', created_at) END), ' ', -1)`,
     owners: (condition) =>
       `CAST(JSON_ARRAYAGG(CASE WHEN ${condition} THEN CAST(locked_by AS CHAR) END) AS CHAR)`,
   };
@@ -167,21 +175,116 @@ export const tenantsOfWholeTable = (dialect: Dialect, { name, mapping }: JobsTab
    WHERE ${quoteName(mapping.tenant)} IS NOT NULL
    LIMIT ${TENANTS_AT_MOST + 1}`;
 
-/** The counts of these tenants, in statements of bearable size. Walks: the index, at most `HEAD_ROWS` entries a look. */
+/**
+ * The groups of a poll. Walks: the index, loosely ("Using index for group-by"), the ends of each tenant's entries in a state. The least
+ * and the greatest time come with them, and one of them alone would be walked to otherwise.
+ */
+export function groups(dialect: Dialect, table: JobsTable, index: JobsIndex): string {
+  const { mapping } = table;
+  const states = liveStates(mapping);
+  const place = `CASE ${states.map((state, at) => `WHEN ${quoteName(mapping.state)} = ${text(state)} THEN ${at}`).join(' ')} END`;
+  return `
+  SELECT ${place} AS place, ${dialect.tenantText('walked.tenant')} AS tenant, walked.ends_later
+    FROM (${walk(table, index, states)}) AS walked
+   WHERE walked.tenant IS NOT NULL
+   LIMIT ${states.length * (TENANTS_AT_MOST + 1)}`;
+}
+
+/** Tenants that have entries in these states, with the ends of their times. Walks: the index, loosely. */
+function walk({ name, mapping, readyAt }: JobsTable, index: JobsIndex, states: readonly string[]): string {
+  const state = quoteName(mapping.state);
+  const tenant = quoteName(mapping.tenant);
+  const time = quoteName(readyAt.column);
+  const ends = index.byReadyAt
+    ? `, MIN(${time}) AS ${time}, COALESCE(MAX(${time}) > ${nowOf(readyAt)}, 1) + 0 AS ends_later`
+    : ', 0 AS ends_later';
+  const [first, second] = index.leads === 'state' ? [state, tenant] : [tenant, state];
+  return `
+    SELECT ${state}, ${tenant} AS tenant${ends}
+      FROM ${name} FORCE INDEX FOR GROUP BY (${quoteName(index.name)})
+     WHERE ${state} IN (${states.map(text).join(', ')})
+     GROUP BY ${first}, ${second}`;
+}
+
+const nowOf = ({ type }: JobsTable['readyAt']): string =>
+  type === 'timestamp' ? 'NOW(6)' : 'UTC_TIMESTAMP(6)';
+
+/**
+ * What a glance at each tenant's entries of one state tells: `told` is 'due' where the first `most` entries are, 'later' where not
+ * all of them are, 'untimed' where the first has no time, else how many of all are due, and how many there are. Of a state that no
+ * time orders all are due. Walks: the index, loosely, and of each tenant `most` entries and one row.
+ *
+ * No condition on the time stands inside, as it bounds nothing: an entry's tenant is not known before, so no range is read.
+ */
+export function glance(
+  dialect: Dialect,
+  table: JobsTable,
+  index: JobsIndex,
+  { state, most, isTimed }: { state: string; most: number; isTimed: boolean },
+): string {
+  const { name, mapping, readyAt } = table;
+  const column = quoteName(readyAt.column);
+  const time = `glanced.${column}`;
+  const of = (what: string, rest: string) => `(
+           SELECT ${what} FROM ${name} AS glanced FORCE INDEX (${quoteName(index.name)})
+            WHERE glanced.${quoteName(mapping.tenant)} = walked.tenant AND glanced.${quoteName(mapping.state)} = ${text(state)} ${rest})`;
+  const isDue = `${time} <= ${nowOf(readyAt)}`;
+  const nth = `LIMIT 1 OFFSET ${most - 1}`;
+  const told = isTimed
+    ? [
+        ...(readyAt.nullable ? [of(`IF(${time} IS NULL, 'untimed', NULL)`, `ORDER BY ${time} LIMIT 1`)] : []),
+        of(`IF(${isDue}, 'due', 'later')`, `ORDER BY ${time} ${nth}`),
+        of(`CONCAT(SUM(${isDue}), ' ', COUNT(*))`, ''),
+      ]
+    : [of(`'due'`, nth), of(`CONCAT(COUNT(*), ' ', COUNT(*))`, '')];
+  const created = `glanced.${quoteName(mapping.createdAt)}`;
+  const createdMs = dialect
+    .ms(quoteName(mapping.createdAt))
+    .replace(quoteName(mapping.createdAt), () => created);
+  return `
+  SELECT ${dialect.tenantText('walked.tenant')} AS tenant, walked.ends_later, COALESCE(${told.join(', ')}) AS told,
+         ${isTimed ? dialect.number(dialect.ms(column)) : 'NULL'} AS ready_ms,
+         ${isTimed ? of(dialect.number(createdMs), `ORDER BY ${time} LIMIT 1`) : 'NULL'} AS created_ms,
+         ${isTimed ? `IF(walked.ends_later, ${of(`${time} > ${nowOf(readyAt)}`, `ORDER BY ${time} DESC ${nth}`)}, 0)` : '0'} AS full_later
+    FROM (${walk(table, index, [state])}) AS walked
+   WHERE walked.tenant IS NOT NULL
+   LIMIT ${TENANTS_AT_MOST + 1}`;
+}
+
+/** Running jobs of all tenants in one state, as looks at each. Walks: the index, `atMost` entries with their rows. */
+export function runningOfAll(
+  dialect: Dialect,
+  { name, mapping }: JobsTable,
+  index: JobsIndex,
+  { state, atMost }: { state: string; atMost: number },
+): string {
+  const tenant = quoteName(mapping.tenant);
+  return `
+  SELECT ${dialect.tenantText('tenant')} AS tenant, ${Number.MAX_SAFE_INTEGER} + 0e0 AS most,
+         ${counts(dialect, mapping, 'running')}
+    FROM (SELECT ${tenant} AS tenant, ${jobColumns(dialect, mapping, 'running', `'running'`)}
+            FROM ${name} FORCE INDEX (${quoteName(index.name)})
+           WHERE ${quoteName(mapping.state)} = ${text(state)} AND ${tenant} IS NOT NULL
+           LIMIT ${atMost}) AS jobs
+   GROUP BY tenant`;
+}
+
+/** The counts of these groups, in statements of bearable size. Walks: the index, at most as many entries a look as are asked for. */
 export function heads(
   dialect: Dialect,
   table: JobsTable,
   index: JobsIndex,
-  { ids, tenantType }: { ids: readonly string[]; tenantType: string },
+  { asked, tenantType }: { asked: readonly AskedGroup[]; tenantType: string },
 ): string[] {
-  const looks = probes(table);
-  const perStatement = Math.max(1, Math.floor(LOOKS_PER_STATEMENT / looks.length));
+  const states = liveStates(table.mapping);
+  const looks = asked.flatMap(({ place, tenant, ends_later, most }) =>
+    probes(table)
+      .filter(({ state, rows }) => state === states[place] && (ends_later || rows !== 'later'))
+      .map((probe) => head(dialect, table, index, { probe, id: tenant, tenantType, most })),
+  );
   const statements: string[] = [];
-  for (let at = 0; at < ids.length; at += perStatement) {
-    const parts = ids
-      .slice(at, at + perStatement)
-      .flatMap((id) => looks.map((probe) => head(dialect, table, index, { probe, id, tenantType })));
-    statements.push(parts.join('\n  UNION ALL'));
+  for (let at = 0; at < looks.length; at += LOOKS_PER_STATEMENT) {
+    statements.push(looks.slice(at, at + LOOKS_PER_STATEMENT).join('\n  UNION ALL'));
   }
   return statements;
 }
@@ -190,6 +293,7 @@ interface HeadOf {
   probe: Probe;
   id: string;
   tenantType: string;
+  most: number;
 }
 
 // Forced, so that no plan walks another index past other tenants' rows.
@@ -197,11 +301,11 @@ function head(
   dialect: Dialect,
   table: JobsTable,
   index: JobsIndex,
-  { probe, id, tenantType }: HeadOf,
+  { probe, id, tenantType, most }: HeadOf,
 ): string {
   const { name, mapping, readyAt } = table;
   const time = quoteName(readyAt.column);
-  const now = readyAt.type === 'timestamp' ? 'NOW(6)' : 'UTC_TIMESTAMP(6)';
+  const now = nowOf(readyAt);
   const rows = {
     any: '',
     'without-ready-at': ` AND ${time} IS NULL`,
@@ -209,11 +313,11 @@ function head(
     later: ` AND ${time} > ${now}`,
   }[probe.rows];
   return `
-  (SELECT ${text(id)} AS tenant,
+  (SELECT ${text(id)} AS tenant, ${most} + 0e0 AS most,
          ${counts(dialect, mapping, probe.look)}
-    FROM (SELECT ${jobColumns(dialect, mapping, `'${probe.class}'`)}
+    FROM (SELECT ${jobColumns(dialect, mapping, probe.look, `'${probe.class}'`)}
             FROM ${name} FORCE INDEX (${quoteName(index.name)})
            WHERE ${quoteName(mapping.tenant)} = ${isBinary(tenantType) ? `x'${id}'` : text(id)}
              AND ${quoteName(mapping.state)} = ${text(probe.state)}${rows}
-           LIMIT ${HEAD_ROWS}) AS jobs)`;
+           LIMIT ${most}) AS jobs)`;
 }

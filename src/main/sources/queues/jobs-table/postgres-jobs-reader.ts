@@ -21,9 +21,10 @@ import {
 import { jobsTableCapabilities } from './capabilities.ts';
 import { tableJobDetail, tableJobs, tableLocks, type LookDatabase } from './job-looks.ts';
 import type { LookTable } from './look-sql.ts';
+import { JobsPoll, type AskedGroup } from './jobs-poll.ts';
 import { knownStates, readyColumn, TENANTS_AT_MOST, wholeTable, type JobsTable } from './mapping-sql.ts';
 import * as sql from './postgres-sql.ts';
-import { countedRow, tenantSamples } from './tenant-samples.ts';
+import { countedRow, tenantSamples, type CountedRow } from './tenant-samples.ts';
 import { sampleValues, watchedTable } from './watched.ts';
 
 const relationRow = z.object({ kind: z.string(), oid: z.string(), hides_rows: z.boolean() });
@@ -46,6 +47,7 @@ const indexRow = z.object({
 const clockRow = z.object({ now_ms: z.number() });
 const stateRow = z.object({ state: z.string() });
 const tenantRow = z.object({ tenant: z.string() });
+const groupRow = z.object({ place: z.number(), tenant: z.string(), ends_later: z.boolean() });
 
 const notTables: Record<string, string> = {
   v: 'a view',
@@ -126,7 +128,26 @@ export async function inspectPostgresJobs(
     indexDdl: ddl,
     isNoValue,
   });
-  const poll = index ? sql.heads(table, index) : wholeTable(sql.postgresDialect, table);
+  const tenantType = columns.get(mapping.tenant)?.type ?? 'text';
+  const whole = wholeTable(sql.postgresDialect, table);
+  const heads = index ? sql.heads(table, index, tenantType) : null;
+  const meaning = {
+    tellsDead: mapping.states.dead.length > 0,
+    tellsOwners: mapping.lockedBy !== undefined,
+  };
+  const poll =
+    index && heads !== null
+      ? new JobsPoll<PostgresSession>(
+          {
+            groups: (on, limit) => on.rows(groupRow, sql.groups(table, index), limit),
+            heads: (on, asked, limit) => readHeads(on, heads, asked, limit),
+          },
+          meaning,
+        )
+      : {
+          sample: async (on: PostgresSession, limit: AbortSignal) =>
+            tenantSamples(await on.rows(countedRow, whole, limit), meaning),
+        };
 
   return {
     system: `Jobs table ${mapping.table}`,
@@ -142,22 +163,36 @@ export async function inspectPostgresJobs(
       return rows.slice(0, TENANTS_AT_MOST).map(({ tenant }) => ({ id: tenant, name: tenant, detail: '' }));
     },
     async sample(on, limit) {
-      const rows = await withinBudget(found, () => on.rows(countedRow, poll, limit));
+      const read = await withinBudget(found, () => poll.sample(on, limit));
       const { now_ms } = await on.row(clockRow, sql.clock, limit);
-      const meaning = {
-        tellsDead: mapping.states.dead.length > 0,
-        tellsOwners: mapping.lockedBy !== undefined,
-      };
-      return { databaseTimeMs: now_ms, ...tenantSamples(rows, meaning), kinds: null, rowsRead: null };
+      return { databaseTimeMs: now_ms, ...read, kinds: null, rowsRead: null };
     },
     jobs: (on, query, limit) => tableJobs(database(on), look, query, limit),
     job: (on, id, limit) => tableJobDetail(database(on), look, id, limit),
     locks: (on, query, limit) => tableLocks(database(on), look, query, limit),
     async watched(on, limit) {
       const [sample] = await on.rows(sampleRow, sampleValues(look), limit);
-      return watchedTable(look, poll, sample ?? { tenant: null, kind: null, batch: null });
+      const polled = heads === null ? whole : sql.headsOf(heads, sample?.tenant ?? null);
+      return watchedTable(look, polled, sample ?? { tenant: null, kind: null, batch: null });
     },
   };
+}
+
+async function readHeads(
+  session: PostgresSession,
+  statement: string,
+  asked: readonly AskedGroup[],
+  signal: AbortSignal,
+): Promise<CountedRow[]> {
+  const rows: CountedRow[] = [];
+  for (let at = 0; at < asked.length; at += sql.GROUPS_PER_STATEMENT) {
+    const some = asked.slice(at, at + sql.GROUPS_PER_STATEMENT);
+    const columns = (['place', 'tenant', 'ends_later', 'most'] as const).map((name) =>
+      some.map((group) => group[name]),
+    );
+    rows.push(...(await session.rows(countedRow, statement, signal, columns)));
+  }
+  return rows;
 }
 
 /** A literal that its column's type has no value for, or none so large. */

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { atLeast, exact, sumCounts, type Count } from '../../../../core/count.ts';
 import { nothingQueued, type TenantSample, type WorkersSample } from '../../../../core/sample.ts';
-import { HEAD_ROWS, type Look } from './mapping-sql.ts';
+import type { Look } from './mapping-sql.ts';
 
 const looks = ['ready', 'ready-due', 'ready-later', 'delayed', 'running', 'dead', 'all'] as const;
 const time = z.number().nullable();
@@ -11,6 +11,8 @@ const time = z.number().nullable();
 export const countedRow = z.object({
   tenant: z.string(),
   look: z.enum(looks),
+  /** Rows that the look read at most. */
+  most: z.number(),
   seen: z.number(),
   ready_jobs: z.number(),
   delayed_jobs: z.number(),
@@ -82,12 +84,12 @@ function tenantSample(tenantId: string, rows: readonly CountedRow[], { tellsDead
   };
 }
 
-const hasMore = ({ look, seen }: CountedRow): boolean => look !== 'all' && seen >= HEAD_ROWS;
+const hasMore = ({ seen, most }: CountedRow): boolean => seen >= most;
 
 /** The row that tells of more is not counted: "200+", not "201+". */
 function countOf(row: CountedRow, state: State): Count {
   return hasMore(row) && missedBy(row).includes(state)
-    ? atLeast(Math.min(row[`${state}_jobs`], HEAD_ROWS - 1))
+    ? atLeast(Math.min(row[`${state}_jobs`], row.most - 1))
     : exact(row[`${state}_jobs`]);
 }
 

@@ -1,0 +1,123 @@
+// The first jobs of each group in MySQL and MariaDB. These take longer to plan a look at a tenant than to run it, so many tenants are
+// glanced at in one statement a state, and only those that a glance does not settle are looked at one by one.
+import { z } from 'zod';
+import type { MysqlSession } from '../../mysql-session.ts';
+import type { AskedGroup } from './jobs-poll.ts';
+import {
+  HEAD_ROWS,
+  liveStates,
+  probes,
+  type Dialect,
+  type JobsIndex,
+  type JobsTable,
+} from './mapping-sql.ts';
+import * as sql from './mysql-sql.ts';
+import { countedRow, type CountedRow } from './tenant-samples.ts';
+
+const glanceRow = z.object({
+  tenant: z.string(),
+  ends_later: z.number(),
+  told: z.string(),
+  /** Of the first entry that has a time. */
+  ready_ms: z.number().nullable(),
+  created_ms: z.number().nullable(),
+  /** Whether the last entries, as many as were asked for, are all later. */
+  full_later: z.number().nullable(),
+});
+
+interface Place {
+  dialect: Dialect;
+  table: JobsTable;
+  index: JobsIndex;
+  tenantType: string;
+}
+
+export async function readHeads(
+  session: MysqlSession,
+  place: Place,
+  asked: readonly AskedGroup[],
+  signal: AbortSignal,
+): Promise<CountedRow[]> {
+  const { dialect, table, index, tenantType } = place;
+  const rows: CountedRow[] = [];
+  const alone: AskedGroup[] = [];
+  for (const [at, groups] of Map.groupBy(asked, (group) => group.place)) {
+    const some = groups.filter(({ most }) => most < HEAD_ROWS.most);
+    alone.push(...groups.filter(({ most }) => most === HEAD_ROWS.most));
+    const seen = await readTogether(session, place, liveStates(table.mapping)[at] ?? '', some, signal);
+    rows.push(...seen);
+    const settled = new Set(seen.map(({ tenant }) => tenant));
+    alone.push(...some.filter(({ tenant }) => !settled.has(tenant)));
+  }
+  for (const statement of sql.heads(dialect, table, index, { asked: alone, tenantType })) {
+    rows.push(...(await session.rows(countedRow, statement, signal)));
+  }
+  return rows;
+}
+
+/** What can be told of these groups of one state without a look at each. */
+async function readTogether(
+  session: MysqlSession,
+  { dialect, table, index }: Place,
+  state: string,
+  groups: readonly AskedGroup[],
+  signal: AbortSignal,
+): Promise<CountedRow[]> {
+  const [first] = groups;
+  const look = probes(table).find((probe) => probe.state === state)?.look;
+  if (first === undefined || look === undefined || look === 'ready') return [];
+  const { most } = first;
+  const wanted = new Set(groups.map(({ tenant }) => tenant));
+  if (look === 'running') {
+    const atMost = HEAD_ROWS.inAll;
+    const statement = sql.runningOfAll(dialect, table, index, { state, atMost });
+    const rows = await session.rows(countedRow, statement, signal);
+    // More than that run: which tenants were seen whole is not known.
+    if (rows.reduce((sum, { seen }) => sum + seen, 0) >= atMost) return [];
+    return rows.filter(({ tenant }) => wanted.has(tenant));
+  }
+  const isTimed = look === 'ready-due';
+  const glances = await session.rows(
+    glanceRow,
+    sql.glance(dialect, table, index, { state, most, isTimed }),
+    signal,
+  );
+  return glances
+    .filter(({ tenant }) => wanted.has(tenant))
+    .flatMap((glance) => (isTimed ? timed(glance, most) : untimed(glance, look, most)));
+}
+
+const NOTHING = {
+  ...{ seen: 0, ready_jobs: 0, delayed_jobs: 0, running_jobs: 0, stale_jobs: 0, dead_jobs: 0 },
+  ...{ oldest_ready_ms: null, oldest_created_ms: null, horizon_ms: null },
+  ...{ newest_start_ms: null, oldest_start_ms: null, newest_beat_ms: null, owners: null },
+};
+
+function untimed(
+  { tenant, told }: z.infer<typeof glanceRow>,
+  look: CountedRow['look'],
+  most: number,
+): CountedRow[] {
+  const seen = told === 'due' ? most : Number(told.split(' ')[0]);
+  const counted = look === 'dead' ? { dead_jobs: seen } : { delayed_jobs: seen };
+  return [{ ...NOTHING, tenant, look, most, seen, ...counted }];
+}
+
+/** None where the glance settles nothing: the first entry has no time, or is of a job that was created later than it was due. */
+function timed(glance: z.infer<typeof glanceRow>, most: number): CountedRow[] {
+  const { tenant, told, ready_ms: readyMs, created_ms: createdMs } = glance;
+  const isFull = told === 'due';
+  if (told === 'later' || told === 'untimed' || readyMs === null) return [];
+  if (createdMs !== null && createdMs > readyMs) return [];
+  const [due = NaN, all = NaN] = isFull ? [most, most] : told.split(' ').map(Number);
+  if (isFull && glance.ends_later !== 0 && glance.full_later !== 1) return [];
+  const later = isFull ? (glance.ends_later === 0 ? 0 : most) : all - due;
+  const ready = { oldest_ready_ms: readyMs, oldest_created_ms: createdMs ?? readyMs, horizon_ms: readyMs };
+  return [
+    { ...NOTHING, tenant, look: 'ready-due', most, seen: due, ready_jobs: due, ...(due > 0 ? ready : {}) },
+    {
+      ...{ ...NOTHING, tenant, look: 'ready-later', most, seen: later, delayed_jobs: later },
+      horizon_ms: readyMs,
+    },
+  ];
+}
