@@ -1,58 +1,80 @@
 // One poll of a mapped table by its index: which tenants have jobs in which state, then the first jobs of each. The same for both
 // databases, which differ in their statements only.
+import { sumCounts } from '../../../../core/count.ts';
 import type { TenantSample, WorkersSample } from '../../../../core/sample.ts';
-import { DepthMemory } from '../depth-memory.ts';
-import { DEEPER_PER_POLL, HEAD_ROWS, headRows, TENANTS_AT_MOST, type Group } from './mapping-sql.ts';
-import { tenantSamples, type CountedRow, type Meaning } from './tenant-samples.ts';
-
-/** A group with the rows that each look at it may read. */
-export interface AskedGroup extends Group {
-  most: number;
-}
+import { DepthMemory, type Depth } from '../depth-memory.ts';
+import {
+  DEEPER_PER_POLL,
+  HEAD_ROWS,
+  headRows,
+  liveStates,
+  TENANTS_AT_MOST,
+  type Group,
+  type JobsTable,
+} from './mapping-sql.ts';
+import { tenantSamples, type CountedRow } from './tenant-samples.ts';
 
 /** What differs between the databases when a poll is taken. */
 export interface PollDatabase<Session> {
   groups: (on: Session, signal: AbortSignal) => Promise<Group[]>;
-  heads: (on: Session, asked: readonly AskedGroup[], signal: AbortSignal) => Promise<CountedRow[]>;
+  /** `most`: rows that each look at a group may read. */
+  heads: (on: Session, groups: readonly Group[], most: number, signal: AbortSignal) => Promise<CountedRow[]>;
+  /** What these groups of ready jobs hold, with less certainty but deeper; null where no index tells. */
+  depths:
+    | ((
+        on: Session,
+        groups: readonly Group[],
+        signal: AbortSignal,
+      ) => Promise<(Depth & { tenant: string })[]>)
+    | null;
 }
 
 export class JobsPoll<Session> {
   readonly #database: PollDatabase<Session>;
-  readonly #meaning: Meaning;
-  readonly #depths = new DepthMemory<string>(DEEPER_PER_POLL);
-  /** Tenants that had more waiting jobs than were read of each at the last poll. */
-  #long: readonly string[] = [];
+  readonly #table: JobsTable;
+  readonly #memory = new DepthMemory<string>(DEEPER_PER_POLL);
 
-  constructor(database: PollDatabase<Session>, meaning: Meaning) {
+  constructor(database: PollDatabase<Session>, table: JobsTable) {
     this.#database = database;
-    this.#meaning = meaning;
+    this.#table = table;
   }
 
   async sample(
     on: Session,
     signal: AbortSignal,
   ): Promise<{ tenants: TenantSample[]; workers: WorkersSample }> {
-    const groups = ofWatched(await this.#database.groups(on, signal));
+    const { groups: all, heads, depths } = this.#database;
+    const groups = ofWatched(await all(on, signal));
     const byState = [...Map.groupBy(groups, ({ place }) => place).values()];
-    const tenants = Math.max(0, ...byState.map(({ length }) => length));
-    const share = headRows(groups.length, tenants);
-    const deeper = new Set(share < HEAD_ROWS.most ? this.#depths.pick(this.#long) : []);
-    const asked = groups.map((group) => ({
-      ...group,
-      most: deeper.has(group.tenant) ? HEAD_ROWS.most : share,
-    }));
-    const read = tenantSamples(await this.#database.heads(on, asked, signal), this.#meaning);
-    if (share === HEAD_ROWS.most) return read;
-    const isLong = ({ ready, delayed }: TenantSample) => ready.kind !== 'exact' || delayed.kind !== 'exact';
-    this.#long = read.tenants.filter(isLong).map(({ tenantId }) => tenantId);
-    for (const sample of read.tenants)
-      if (deeper.has(sample.tenantId)) this.#depths.learn(sample.tenantId, sample);
+    const share = headRows(groups.length, Math.max(0, ...byState.map(({ length }) => length)));
+    const read = tenantSamples(await heads(on, groups, share, signal), this.#table.mapping);
+    if (share === HEAD_ROWS.most || depths === null) return read;
+    const long = read.tenants.filter(({ ready }) => ready.kind !== 'exact').map(({ tenantId }) => tenantId);
+    const picked = new Set(this.#memory.pick(long));
+    const looked = groups.filter(({ tenant, place }) => picked.has(tenant) && this.#isReady(place));
+    if (looked.length > 0) this.#learn(await depths(on, looked, signal));
     return {
       ...read,
-      tenants: read.tenants.map((sample) =>
-        deeper.has(sample.tenantId) ? sample : { ...sample, ...this.#depths.recall(sample.tenantId, sample) },
-      ),
+      tenants: read.tenants.map((sample) => ({
+        ...sample,
+        ...this.#memory.recall(sample.tenantId, sample),
+      })),
     };
+  }
+
+  /** A tenant's jobs may be ready in several states. */
+  #learn(depths: readonly (Depth & { tenant: string })[]): void {
+    for (const [tenant, own] of Map.groupBy(depths, (depth) => depth.tenant)) {
+      this.#memory.learn(tenant, {
+        ready: sumCounts(own.map(({ ready }) => ready)),
+        delayed: sumCounts(own.map(({ delayed }) => delayed)),
+      });
+    }
+  }
+
+  #isReady(place: number): boolean {
+    const { mapping } = this.#table;
+    return mapping.states.ready.includes(liveStates(mapping)[place] ?? '');
   }
 }
 

@@ -11,7 +11,7 @@ export const headRows = (groups: number, tenants: number): number =>
   tenants <= HEAD_ROWS.tenants
     ? HEAD_ROWS.most
     : Math.max(HEAD_ROWS.least, Math.min(HEAD_ROWS.most, Math.floor(HEAD_ROWS.inAll / groups)));
-/** Tenants with more waiting jobs than that whose jobs one poll counts up to `HEAD_ROWS.most`, in turn. */
+/** Tenants with more waiting jobs than a share whose depth one poll asks for, in turn. */
 export const DEEPER_PER_POLL = 25;
 /** Tenants that a poll looks at, at most. */
 export const TENANTS_AT_MOST = 10_000;

@@ -33,7 +33,7 @@ import {
   type JobsTable,
 } from './mapping-sql.ts';
 import * as sql from './mysql-sql.ts';
-import { readHeads } from './mysql-heads.ts';
+import { mysqlPoll } from './mysql-poll.ts';
 import { countedRow, tenantSamples } from './tenant-samples.ts';
 import { sampleValues, watchedTable } from './watched.ts';
 
@@ -57,11 +57,6 @@ const indexRow = z.object({
 const clockRow = z.object({ now_ms: z.number() });
 const stateRow = z.object({ state: z.string() });
 const tenantRow = z.object({ tenant: z.string() });
-const groupRow = z.object({
-  place: z.number(),
-  tenant: z.string(),
-  ends_later: z.number().transform((value) => value !== 0),
-});
 const statusRow = z.object({ Value: z.coerce.number() });
 
 /**
@@ -109,21 +104,11 @@ export async function inspectMysqlJobs(
     tenants: listed.length,
   });
 
-  const meaning = {
-    tellsDead: mapping.states.dead.length > 0,
-    tellsOwners: mapping.lockedBy !== undefined,
-  };
   const poll = index
-    ? new JobsPoll<MysqlSession>(
-        {
-          groups: (on, limit) => on.rows(groupRow, sql.groups(dialect, table, index), limit),
-          heads: (on, asked, limit) => readHeads(on, { dialect, table, index, tenantType }, asked, limit),
-        },
-        meaning,
-      )
+    ? new JobsPoll<MysqlSession>(mysqlPoll({ dialect, table, index, tenantType }), table)
     : {
         sample: async (on: MysqlSession, limit: AbortSignal) =>
-          tenantSamples(await on.rows(countedRow, wholeTable(dialect, table), limit), meaning),
+          tenantSamples(await on.rows(countedRow, wholeTable(dialect, table), limit), mapping),
       };
 
   const readable = new Map([...columns].filter(([, each]) => each.readable));
@@ -164,11 +149,10 @@ export async function inspectMysqlJobs(
         sampleValues(look),
         limit,
       );
-      const asked = liveStates(mapping).map((_, place) => ({
-        ...{ place, tenant: sample.tenant ?? '', ends_later: true, most: HEAD_ROWS.most },
-      }));
+      const tenant = sample.tenant ?? '';
+      const groups = liveStates(mapping).map((_, place) => ({ place, tenant, ends_later: true }));
       const [polled = wholeTable(dialect, table)] = index
-        ? sql.heads(dialect, table, index, { asked, tenantType })
+        ? sql.heads(dialect, table, index, { groups, tenantType, most: HEAD_ROWS.most })
         : [];
       return watchedTable(look, polled, sample);
     },

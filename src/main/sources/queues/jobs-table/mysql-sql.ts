@@ -1,7 +1,6 @@
 // Every statement on a mapped table of jobs in MySQL and MariaDB, with the index each walks.
 import { escape } from 'mysql2';
 import { quoteName } from '../../mysql-errors.ts';
-import type { AskedGroup } from './jobs-poll.ts';
 import type { Column } from './jobs-table.ts';
 import type { LookDialect } from './look-sql.ts';
 import {
@@ -11,6 +10,7 @@ import {
   probes,
   TENANTS_AT_MOST,
   type Dialect,
+  type Group,
   type JobsIndex,
   type JobsTable,
   type Probe,
@@ -269,15 +269,36 @@ export function runningOfAll(
    GROUP BY tenant`;
 }
 
+/**
+ * The optimiser's estimates of how many jobs of each group are due, in their order. Reads no rows: InnoDB looks at a few pages of
+ * the index.
+ */
+export function dueEstimates(
+  table: JobsTable,
+  index: JobsIndex,
+  { groups: asked, tenantType }: { groups: readonly Group[]; tenantType: string },
+): string {
+  const { name, mapping, readyAt } = table;
+  const states = liveStates(mapping);
+  return `EXPLAIN${asked
+    .map(
+      ({ place, tenant }) => `
+  SELECT 1 FROM ${name} FORCE INDEX (${quoteName(index.name)})
+   WHERE ${quoteName(mapping.tenant)} = ${isBinary(tenantType) ? `x'${tenant}'` : text(tenant)}
+     AND ${quoteName(mapping.state)} = ${text(states[place] ?? '')} AND ${quoteName(readyAt.column)} <= ${nowOf(readyAt)}`,
+    )
+    .join('\n  UNION ALL')}`;
+}
+
 /** The counts of these groups, in statements of bearable size. Walks: the index, at most as many entries a look as are asked for. */
 export function heads(
   dialect: Dialect,
   table: JobsTable,
   index: JobsIndex,
-  { asked, tenantType }: { asked: readonly AskedGroup[]; tenantType: string },
+  { groups: asked, tenantType, most }: { groups: readonly Group[]; tenantType: string; most: number },
 ): string[] {
   const states = liveStates(table.mapping);
-  const looks = asked.flatMap(({ place, tenant, ends_later, most }) =>
+  const looks = asked.flatMap(({ place, tenant, ends_later }) =>
     probes(table)
       .filter(({ state, rows }) => state === states[place] && (ends_later || rows !== 'later'))
       .map((probe) => head(dialect, table, index, { probe, id: tenant, tenantType, most })),

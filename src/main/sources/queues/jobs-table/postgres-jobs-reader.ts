@@ -21,10 +21,11 @@ import {
 import { jobsTableCapabilities } from './capabilities.ts';
 import { tableJobDetail, tableJobs, tableLocks, type LookDatabase } from './job-looks.ts';
 import type { LookTable } from './look-sql.ts';
-import { JobsPoll, type AskedGroup } from './jobs-poll.ts';
+import { JobsPoll } from './jobs-poll.ts';
 import { knownStates, readyColumn, TENANTS_AT_MOST, wholeTable, type JobsTable } from './mapping-sql.ts';
 import * as sql from './postgres-sql.ts';
-import { countedRow, tenantSamples, type CountedRow } from './tenant-samples.ts';
+import { postgresPoll } from './postgres-poll.ts';
+import { countedRow, tenantSamples } from './tenant-samples.ts';
 import { sampleValues, watchedTable } from './watched.ts';
 
 const relationRow = z.object({ kind: z.string(), oid: z.string(), hides_rows: z.boolean() });
@@ -47,7 +48,6 @@ const indexRow = z.object({
 const clockRow = z.object({ now_ms: z.number() });
 const stateRow = z.object({ state: z.string() });
 const tenantRow = z.object({ tenant: z.string() });
-const groupRow = z.object({ place: z.number(), tenant: z.string(), ends_later: z.boolean() });
 
 const notTables: Record<string, string> = {
   v: 'a view',
@@ -130,24 +130,12 @@ export async function inspectPostgresJobs(
   });
   const tenantType = columns.get(mapping.tenant)?.type ?? 'text';
   const whole = wholeTable(sql.postgresDialect, table);
-  const heads = index ? sql.heads(table, index, tenantType) : null;
-  const meaning = {
-    tellsDead: mapping.states.dead.length > 0,
-    tellsOwners: mapping.lockedBy !== undefined,
-  };
-  const poll =
-    index && heads !== null
-      ? new JobsPoll<PostgresSession>(
-          {
-            groups: (on, limit) => on.rows(groupRow, sql.groups(table, index), limit),
-            heads: (on, asked, limit) => readHeads(on, heads, asked, limit),
-          },
-          meaning,
-        )
-      : {
-          sample: async (on: PostgresSession, limit: AbortSignal) =>
-            tenantSamples(await on.rows(countedRow, whole, limit), meaning),
-        };
+  const poll = index
+    ? new JobsPoll<PostgresSession>(postgresPoll(table, index, tenantType), table)
+    : {
+        sample: async (on: PostgresSession, limit: AbortSignal) =>
+          tenantSamples(await on.rows(countedRow, whole, limit), mapping),
+      };
 
   return {
     system: `Jobs table ${mapping.table}`,
@@ -172,27 +160,10 @@ export async function inspectPostgresJobs(
     locks: (on, query, limit) => tableLocks(database(on), look, query, limit),
     async watched(on, limit) {
       const [sample] = await on.rows(sampleRow, sampleValues(look), limit);
-      const polled = heads === null ? whole : sql.headsOf(heads, sample?.tenant ?? null);
+      const polled = index ? sql.headsOf(sql.heads(table, index, tenantType), sample?.tenant ?? null) : whole;
       return watchedTable(look, polled, sample ?? { tenant: null, kind: null, batch: null });
     },
   };
-}
-
-async function readHeads(
-  session: PostgresSession,
-  statement: string,
-  asked: readonly AskedGroup[],
-  signal: AbortSignal,
-): Promise<CountedRow[]> {
-  const rows: CountedRow[] = [];
-  for (let at = 0; at < asked.length; at += sql.GROUPS_PER_STATEMENT) {
-    const some = asked.slice(at, at + sql.GROUPS_PER_STATEMENT);
-    const columns = (['place', 'tenant', 'ends_later', 'most'] as const).map((name) =>
-      some.map((group) => group[name]),
-    );
-    rows.push(...(await session.rows(countedRow, statement, signal, columns)));
-  }
-  return rows;
 }
 
 /** A literal that its column's type has no value for, or none so large. */

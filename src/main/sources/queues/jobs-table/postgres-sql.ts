@@ -5,6 +5,7 @@ import type { Column } from './jobs-table.ts';
 import type { LookDialect } from './look-sql.ts';
 import {
   counts,
+  HEAD_ROWS,
   jobColumns,
   liveStates,
   probes,
@@ -171,31 +172,28 @@ export const tenantsOfWholeTable = ({ name, mapping }: JobsTable): string => `
    WHERE ${quoted(mapping.tenant)} IS NOT NULL
    LIMIT ${TENANTS_AT_MOST + 1}`;
 
-/** A statement of a poll looks into so many groups. */
-export const GROUPS_PER_STATEMENT = 2_500;
-
 /** Literals in place of the parameters of `heads`. */
 export const headsOf = (statement: string, tenant: string | null): string =>
   statement
     .replace('$1::int[]', 'ARRAY[0]')
     .replace('$2::', `ARRAY[${tenant === null ? 'NULL' : text(tenant)}]::`)
     .replace('$3::bool[]', 'ARRAY[true]')
-    .replace('$4::int[]', 'ARRAY[201]');
+    .replaceAll('$4::int', String(HEAD_ROWS.most));
 
 /**
  * The counts of these groups: a row for every look that found something. Parameters: their states' places, their tenants (of
- * this type), whether they end later, and how many entries may be read of each. Walks: the index, at most so many entries a look.
+ * this type), whether they end later; how many entries a look may read. Walks: the index, at most so many entries a look.
  */
 export function heads(table: JobsTable, index: JobsIndex, tenantType: string): string {
   const states = liveStates(table.mapping);
   // Those without a time are at the end of the index, where the look at later ones begins.
   const looks = probes(table).filter(({ rows }) => rows !== 'without-ready-at');
   return `
-  WITH groups (place, tenant, ends_later, most) AS MATERIALIZED (
-    SELECT * FROM unnest($1::int[], $2::${tenantType}[], $3::bool[], $4::int[]))${looks
+  WITH groups (place, tenant, ends_later) AS MATERIALIZED (
+    SELECT * FROM unnest($1::int[], $2::${tenantType}[], $3::bool[]))${looks
       .map(
         (probe) => `
-  SELECT g.tenant::text AS tenant, g.most, head.*
+  SELECT g.tenant::text AS tenant, $4::int AS most, head.*
     FROM groups AS g
    CROSS JOIN LATERAL (${head(table, index, probe)}) AS head
    WHERE g.place = ${states.indexOf(probe.state)}${probe.rows === 'later' ? ' AND g.ends_later' : ''} AND head.seen > 0`,
@@ -203,30 +201,70 @@ export function heads(table: JobsTable, index: JobsIndex, tenantType: string): s
       .join('\n  UNION ALL')}`;
 }
 
+/**
+ * How many entries these groups of ready jobs have, up to a limit, and how many of them are due. Parameters: their states' places and
+ * their tenants. Walks: the index, at most as many entries of each, without visiting the rows.
+ */
+export function depths(table: JobsTable, index: JobsIndex, tenantType: string): string {
+  const states = liveStates(table.mapping);
+  const time = quoted(table.readyAt.column);
+  const parts = states.flatMap((state, place) =>
+    table.mapping.states.ready.includes(state)
+      ? [
+          `
+  SELECT g.tenant::text AS tenant, own.*
+    FROM groups AS g
+   CROSS JOIN LATERAL (
+     SELECT count(*)::int AS seen, count(*) FILTER (WHERE column_at <= ${MOMENT})::int AS due
+       FROM (SELECT ${time} AS column_at FROM ${table.name}${ofGroup(table, index, state).sql}
+              ORDER BY ${ofGroup(table, index, state).second}, ${time}
+              LIMIT ${HEAD_ROWS.most}) AS entries) AS own
+   WHERE g.place = ${place}`,
+        ]
+      : [],
+  );
+  return `
+  WITH groups (place, tenant) AS MATERIALIZED (SELECT * FROM unnest($1::int[], $2::${tenantType}[]))${parts.join('\n  UNION ALL')}`;
+}
+
+/** The condition of a tenant `g.tenant` and a state, and the column that the index comes to second. */
+function ofGroup(
+  { mapping }: JobsTable,
+  { leads }: JobsIndex,
+  state: string,
+): { sql: string; second: string } {
+  const ofState = { column: quoted(mapping.state), value: text(state) };
+  const ofTenant = { column: quoted(mapping.tenant), value: 'g.tenant' };
+  const [first, second] = leads === 'state' ? [ofState, ofTenant] : [ofTenant, ofState];
+  return {
+    sql: `
+             WHERE ${first.column} = ${first.value}
+               AND ${second.column} >= ${second.value} AND ${second.column} <= ${second.value}`,
+    second: second.column,
+  };
+}
+
 // Neither time nor any other condition that might skip rows stands inside, so that the limit bounds the walk. The
 // range of one value, with its order, is what only this index yields: an equality would let plans walk an index on
 // the time alone, past all other tenants' rows, when the statistics are stale.
-function head({ name, mapping, readyAt }: JobsTable, { leads }: JobsIndex, probe: Probe): string {
-  const ofState = { column: quoted(mapping.state), value: text(probe.state) };
-  const ofTenant = { column: quoted(mapping.tenant), value: 'g.tenant' };
-  const [first, second] = leads === 'state' ? [ofState, ofTenant] : [ofTenant, ofState];
+function head(table: JobsTable, index: JobsIndex, probe: Probe): string {
+  const { name, mapping, readyAt } = table;
+  const { sql, second } = ofGroup(table, index, probe.state);
   const time = quoted(readyAt.column);
   const { order, kept } = {
-    any: { order: second.column, kept: '' },
-    due: { order: `${second.column}, ${time}`, kept: `WHERE column_at <= ${MOMENT}` },
+    any: { order: second, kept: '' },
+    due: { order: `${second}, ${time}`, kept: `WHERE column_at <= ${MOMENT}` },
     later: {
-      order: `${second.column} DESC, ${time} DESC`,
+      order: `${second} DESC, ${time} DESC`,
       kept: `WHERE column_at IS NULL OR column_at > ${MOMENT}`,
     },
   }[probe.rows === 'without-ready-at' ? 'later' : probe.rows];
   return `
     SELECT ${counts(postgresDialect, mapping, probe.look)}
       FROM (SELECT ${jobColumns(postgresDialect, mapping, probe.look, `'${probe.class}'`)}
-              FROM ${name}
-             WHERE ${first.column} = ${first.value}
-               AND ${second.column} >= ${second.value} AND ${second.column} <= ${second.value}
+              FROM ${name}${sql}
              ORDER BY ${order}
-             LIMIT g.most) AS rows
+             LIMIT $4::int) AS rows
      ${kept}`;
 }
 
@@ -249,8 +287,8 @@ function groupWalks(table: JobsTable, index: JobsIndex, states: readonly string[
       FROM tenants
      CROSS JOIN LATERAL (
        SELECT ${last} AS last_at FROM ${name}
-        WHERE ${tenant} = tenants.tenant AND ${state} >= ${text(each)} AND ${state} <= ${text(each)}
-        ORDER BY ${state} DESC${orLast} LIMIT 1) AS own)`,
+        WHERE (${tenant}, ${state}) >= (tenants.tenant, ${text(each)}) AND (${tenant}, ${state}) <= (tenants.tenant, ${text(each)})
+        ORDER BY ${tenant} DESC, ${state} DESC${orLast} LIMIT 1) AS own)`,
     );
     return `walked (tenant) AS (${skipScan(name, tenant, 'walked', 'tenant')}),
   tenants AS MATERIALIZED (SELECT tenant FROM walked WHERE tenant IS NOT NULL ${atMost}),

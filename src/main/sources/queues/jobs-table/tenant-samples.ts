@@ -1,5 +1,6 @@
 // From counted rows of a jobs table to what is known of each tenant. Pure.
 import { z } from 'zod';
+import type { JobsMapping } from '../../../../contract/settings.ts';
 import { atLeast, exact, sumCounts, type Count } from '../../../../core/count.ts';
 import { nothingQueued, type TenantSample, type WorkersSample } from '../../../../core/sample.ts';
 import type { Look } from './mapping-sql.ts';
@@ -51,12 +52,8 @@ function missedBy({ look, horizon_ms: horizonMs }: CountedRow): readonly State[]
   return look === 'ready-later' && horizonMs === null ? ['ready', 'delayed'] : missed[look];
 }
 
-export interface Meaning {
-  /** Whether some state means dead. */
-  tellsDead: boolean;
-  /** Whether a column names the worker. */
-  tellsOwners: boolean;
-}
+/** Which states mean dead, and which column names the worker. */
+export type Meaning = Pick<JobsMapping, 'states' | 'lockedBy'>;
 
 /** Every tenant that has rows in one of the counted states, and its workers as their rows show them. */
 export function tenantSamples(
@@ -69,7 +66,7 @@ export function tenantSamples(
   return { tenants, workers: workers(rows, meaning) };
 }
 
-function tenantSample(tenantId: string, rows: readonly CountedRow[], { tellsDead }: Meaning): TenantSample {
+function tenantSample(tenantId: string, rows: readonly CountedRow[], { states }: Meaning): TenantSample {
   const count = (state: State) => sumCounts(rows.map((row) => countOf(row, state)));
   return {
     ...nothingQueued(tenantId),
@@ -77,7 +74,7 @@ function tenantSample(tenantId: string, rows: readonly CountedRow[], { tellsDead
     delayed: count('delayed'),
     running: count('running'),
     stale: count('stale'),
-    dead: tellsDead ? count('dead') : null,
+    dead: states.dead.length > 0 ? count('dead') : null,
     oldestReady: oldestReady(rows),
     lastStartedAtMs: newest(rows.map((row) => row.newest_start_ms)),
     oldestRunningAtMs: oldest(rows.map((row) => row.oldest_start_ms)),
@@ -112,11 +109,11 @@ function oldestReady(rows: readonly CountedRow[]): TenantSample['oldestReady'] {
   return { ...first, bound: proven ? 'exact' : 'at-least' };
 }
 
-function workers(rows: readonly CountedRow[], { tellsOwners }: Meaning): WorkersSample {
+function workers(rows: readonly CountedRow[], { lockedBy }: Meaning): WorkersSample {
   const unseen = rows.some((row) => hasMore(row) && missedBy(row).includes('running'));
   const owners = new Set(rows.flatMap((row) => row.owners ?? []).filter((owner) => owner !== null));
   return {
-    busy: tellsOwners && !unseen ? owners.size : null,
+    busy: lockedBy !== undefined && !unseen ? owners.size : null,
     total: null,
     lastSeenAtMs: newest(rows.flatMap((row) => [row.newest_start_ms, row.newest_beat_ms])),
   };

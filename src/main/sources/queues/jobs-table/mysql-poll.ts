@@ -1,18 +1,28 @@
 // The first jobs of each group in MySQL and MariaDB. These take longer to plan a look at a tenant than to run it, so many tenants are
 // glanced at in one statement a state, and only those that a glance does not settle are looked at one by one.
 import { z } from 'zod';
+import { atLeast, estimate } from '../../../../core/count.ts';
 import type { MysqlSession } from '../../mysql-session.ts';
-import type { AskedGroup } from './jobs-poll.ts';
+import type { PollDatabase } from './jobs-poll.ts';
 import {
   HEAD_ROWS,
   liveStates,
   probes,
   type Dialect,
+  type Group,
   type JobsIndex,
   type JobsTable,
 } from './mapping-sql.ts';
 import * as sql from './mysql-sql.ts';
 import { countedRow, type CountedRow } from './tenant-samples.ts';
+
+const groupRow = z.object({
+  place: z.number(),
+  tenant: z.string(),
+  ends_later: z.number().transform((value) => value !== 0),
+});
+/** A line of EXPLAIN, as far as it tells how many rows are expected. */
+const explainRow = z.object({ id: z.coerce.number().nullable(), rows: z.coerce.number().nullable() });
 
 const glanceRow = z.object({
   tenant: z.string(),
@@ -32,41 +42,51 @@ interface Place {
   tenantType: string;
 }
 
-export async function readHeads(
-  session: MysqlSession,
-  place: Place,
-  asked: readonly AskedGroup[],
-  signal: AbortSignal,
-): Promise<CountedRow[]> {
+export function mysqlPoll(place: Place): PollDatabase<MysqlSession> {
   const { dialect, table, index, tenantType } = place;
-  const rows: CountedRow[] = [];
-  const alone: AskedGroup[] = [];
-  for (const [at, groups] of Map.groupBy(asked, (group) => group.place)) {
-    const some = groups.filter(({ most }) => most < HEAD_ROWS.most);
-    alone.push(...groups.filter(({ most }) => most === HEAD_ROWS.most));
-    const seen = await readTogether(session, place, liveStates(table.mapping)[at] ?? '', some, signal);
-    rows.push(...seen);
-    const settled = new Set(seen.map(({ tenant }) => tenant));
-    alone.push(...some.filter(({ tenant }) => !settled.has(tenant)));
-  }
-  for (const statement of sql.heads(dialect, table, index, { asked: alone, tenantType })) {
-    rows.push(...(await session.rows(countedRow, statement, signal)));
-  }
-  return rows;
+  return {
+    groups: (on, signal) => on.rows(groupRow, sql.groups(dialect, table, index), signal),
+    async heads(on, asked, most, signal) {
+      const rows: CountedRow[] = [];
+      let alone = asked;
+      if (most < HEAD_ROWS.most) {
+        alone = [];
+        for (const [at, groups] of Map.groupBy(asked, (group) => group.place)) {
+          const state = liveStates(table.mapping)[at] ?? '';
+          const seen = await readTogether(on, place, { state, groups, most }, signal);
+          const settled = new Set(seen.map(({ tenant }) => tenant));
+          alone = [...alone, ...groups.filter(({ tenant }) => !settled.has(tenant))];
+          rows.push(...seen);
+        }
+      }
+      for (const statement of sql.heads(dialect, table, index, { groups: alone, tenantType, most })) {
+        rows.push(...(await on.rows(countedRow, statement, signal)));
+      }
+      return rows;
+    },
+    depths: index.byReadyAt
+      ? async (on, groups, signal) => {
+          const statement = sql.dueEstimates(table, index, { groups, tenantType });
+          return (await on.rows(explainRow, statement, signal)).flatMap(({ id, rows }) => {
+            // EXPLAIN numbers the parts of a UNION from 1, in their order.
+            const group = id === null ? undefined : groups[id - 1];
+            if (group === undefined || rows === null) return [];
+            return [{ tenant: group.tenant, ready: estimate(rows), delayed: atLeast(0) }];
+          });
+        }
+      : null,
+  };
 }
 
 /** What can be told of these groups of one state without a look at each. */
 async function readTogether(
   session: MysqlSession,
   { dialect, table, index }: Place,
-  state: string,
-  groups: readonly AskedGroup[],
+  { state, groups, most }: { state: string; groups: readonly Group[]; most: number },
   signal: AbortSignal,
 ): Promise<CountedRow[]> {
-  const [first] = groups;
   const look = probes(table).find((probe) => probe.state === state)?.look;
-  if (first === undefined || look === undefined || look === 'ready') return [];
-  const { most } = first;
+  if (look === undefined || look === 'ready') return [];
   const wanted = new Set(groups.map(({ tenant }) => tenant));
   if (look === 'running') {
     const atMost = HEAD_ROWS.inAll;
