@@ -191,7 +191,12 @@ export function groups(dialect: Dialect, table: JobsTable, index: JobsIndex): st
 }
 
 /** Tenants that have entries in these states, with the ends of their times. Walks: the index, loosely. */
-function walk({ name, mapping, readyAt }: JobsTable, index: JobsIndex, states: readonly string[]): string {
+function walk(
+  { name, mapping, readyAt }: JobsTable,
+  index: JobsIndex,
+  states: readonly string[],
+  condition = '',
+): string {
   const state = quoteName(mapping.state);
   const tenant = quoteName(mapping.tenant);
   const time = quoteName(readyAt.column);
@@ -202,12 +207,26 @@ function walk({ name, mapping, readyAt }: JobsTable, index: JobsIndex, states: r
   return `
     SELECT ${state}, ${tenant} AS tenant${ends}
       FROM ${name} FORCE INDEX FOR GROUP BY (${quoteName(index.name)})
-     WHERE ${state} IN (${states.map(text).join(', ')})
+     WHERE ${state} IN (${states.map(text).join(', ')})${condition}
      GROUP BY ${first}, ${second}`;
 }
 
 const nowOf = ({ type }: JobsTable['readyAt']): string =>
   type === 'timestamp' ? 'NOW(6)' : 'UTC_TIMESTAMP(6)';
+
+const tenantValue = (tenant: string, type: string): string =>
+  isBinary(type) ? `x'${tenant}'` : text(tenant);
+
+export interface Glance {
+  state: string;
+  most: number;
+  /** Whether a time orders the entries. */
+  isTimed: boolean;
+  /** The first and the last tenant, in the index's order. */
+  from: string;
+  to: string;
+  tenantType: string;
+}
 
 /**
  * What a glance at each tenant's entries of one state tells: `told` is 'due' where the first `most` entries are, 'later' where not
@@ -220,7 +239,7 @@ export function glance(
   dialect: Dialect,
   table: JobsTable,
   index: JobsIndex,
-  { state, most, isTimed }: { state: string; most: number; isTimed: boolean },
+  { state, most, isTimed, from, to, tenantType }: Glance,
 ): string {
   const { name, mapping, readyAt } = table;
   const column = quoteName(readyAt.column);
@@ -228,6 +247,8 @@ export function glance(
   const of = (what: string, rest: string) => `(
            SELECT ${what} FROM ${name} AS glanced FORCE INDEX (${quoteName(index.name)})
             WHERE glanced.${quoteName(mapping.tenant)} = walked.tenant AND glanced.${quoteName(mapping.state)} = ${text(state)} ${rest})`;
+  const tenant = quoteName(mapping.tenant);
+  const within = ` AND ${tenant} >= ${tenantValue(from, tenantType)} AND ${tenant} <= ${tenantValue(to, tenantType)}`;
   const isDue = `${time} <= ${nowOf(readyAt)}`;
   const nth = `LIMIT 1 OFFSET ${most - 1}`;
   const told = isTimed
@@ -246,7 +267,7 @@ export function glance(
          ${isTimed ? dialect.number(dialect.ms(column)) : 'NULL'} AS ready_ms,
          ${isTimed ? of(dialect.number(createdMs), `ORDER BY ${time} LIMIT 1`) : 'NULL'} AS created_ms,
          ${isTimed ? `IF(walked.ends_later, ${of(`${time} > ${nowOf(readyAt)}`, `ORDER BY ${time} DESC ${nth}`)}, 0)` : '0'} AS full_later
-    FROM (${walk(table, index, [state])}) AS walked
+    FROM (${walk(table, index, [state], within)}) AS walked
    WHERE walked.tenant IS NOT NULL
    LIMIT ${TENANTS_AT_MOST + 1}`;
 }
@@ -284,7 +305,7 @@ export function dueEstimates(
     .map(
       ({ place, tenant }) => `
   SELECT 1 FROM ${name} FORCE INDEX (${quoteName(index.name)})
-   WHERE ${quoteName(mapping.tenant)} = ${isBinary(tenantType) ? `x'${tenant}'` : text(tenant)}
+   WHERE ${quoteName(mapping.tenant)} = ${tenantValue(tenant, tenantType)}
      AND ${quoteName(mapping.state)} = ${text(states[place] ?? '')} AND ${quoteName(readyAt.column)} <= ${nowOf(readyAt)}`,
     )
     .join('\n  UNION ALL')}`;
@@ -338,7 +359,7 @@ function head(
          ${counts(dialect, mapping, probe.look)}
     FROM (SELECT ${jobColumns(dialect, mapping, probe.look, `'${probe.class}'`)}
             FROM ${name} FORCE INDEX (${quoteName(index.name)})
-           WHERE ${quoteName(mapping.tenant)} = ${isBinary(tenantType) ? `x'${id}'` : text(id)}
+           WHERE ${quoteName(mapping.tenant)} = ${tenantValue(id, tenantType)}
              AND ${quoteName(mapping.state)} = ${text(probe.state)}${rows}
            LIMIT ${most}) AS jobs)`;
 }

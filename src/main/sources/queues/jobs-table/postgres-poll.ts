@@ -8,7 +8,7 @@ import * as sql from './postgres-sql.ts';
 import { countedRow, type CountedRow } from './tenant-samples.ts';
 
 const groupRow = z.object({ place: z.number(), tenant: z.string(), ends_later: z.boolean() });
-const depthRow = z.object({ tenant: z.string(), seen: z.int(), due: z.int() });
+const depthRow = z.object({ tenant: z.string(), seen: z.int(), later: z.int() });
 
 /** A statement looks into so many groups, to stay within its time limit. */
 const GROUPS_PER_STATEMENT = 2_500;
@@ -39,13 +39,13 @@ export function postgresPoll(
       ? async (on, asked, signal) => {
           const parameters = [column(asked, 'place'), column(asked, 'tenant')];
           const rows = await on.rows(depthRow, depths, signal, parameters);
-          return rows.map(({ tenant, seen, due }) => {
-            const isWhole = seen < HEAD_ROWS.most;
+          return rows.map(({ tenant, seen, later }) => {
+            const count = seen < HEAD_ROWS.most ? exact : atLeast;
+            // The row that tells of more is not counted.
             return {
               tenant,
-              // The row that tells of more is not counted.
-              ready: isWhole || due < seen ? exact(due) : atLeast(due - 1),
-              delayed: isWhole ? exact(seen - due) : atLeast(seen - due),
+              ready: count(Math.min(seen - later, HEAD_ROWS.most - 1)),
+              delayed: count(Math.min(later, HEAD_ROWS.most - 1)),
             };
           });
         }

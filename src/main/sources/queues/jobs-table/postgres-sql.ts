@@ -202,7 +202,7 @@ export function heads(table: JobsTable, index: JobsIndex, tenantType: string): s
 }
 
 /**
- * How many entries these groups of ready jobs have, up to a limit, and how many of them are due. Parameters: their states' places and
+ * How many entries these groups of ready jobs have, up to a limit, and how many of them are later; those without a time are not. Parameters: their states' places and
  * their tenants. Walks: the index, at most as many entries of each, without visiting the rows.
  */
 export function depths(table: JobsTable, index: JobsIndex, tenantType: string): string {
@@ -215,7 +215,7 @@ export function depths(table: JobsTable, index: JobsIndex, tenantType: string): 
   SELECT g.tenant::text AS tenant, own.*
     FROM groups AS g
    CROSS JOIN LATERAL (
-     SELECT count(*)::int AS seen, count(*) FILTER (WHERE column_at <= ${MOMENT})::int AS due
+     SELECT count(*)::int AS seen, count(*) FILTER (WHERE column_at > ${MOMENT})::int AS later
        FROM (SELECT ${time} AS column_at FROM ${table.name}${ofGroup(table, index, state).sql}
               ORDER BY ${ofGroup(table, index, state).second}, ${time}
               LIMIT ${HEAD_ROWS.most}) AS entries) AS own
