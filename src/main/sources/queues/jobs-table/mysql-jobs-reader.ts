@@ -32,6 +32,7 @@ import {
   wholeTable,
   type JobsTable,
 } from './mapping-sql.ts';
+import { heads } from './mysql-poll-sql.ts';
 import * as sql from './mysql-sql.ts';
 import { mysqlPoll } from './mysql-poll.ts';
 import { countedRow, tenantSamples } from './tenant-samples.ts';
@@ -152,7 +153,7 @@ export async function inspectMysqlJobs(
       const tenant = sample.tenant ?? '';
       const groups = liveStates(mapping).map((_, place) => ({ place, tenant, ends_later: true }));
       const [polled = wholeTable(dialect, table)] = index
-        ? sql.heads(dialect, table, index, { groups, tenantType, most: HEAD_ROWS.most })
+        ? heads(dialect, table, index, { groups, tenantType, most: HEAD_ROWS.most })
         : [];
       return watchedTable(look, polled, sample);
     },

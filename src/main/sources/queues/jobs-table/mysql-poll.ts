@@ -13,7 +13,7 @@ import {
   type JobsIndex,
   type JobsTable,
 } from './mapping-sql.ts';
-import * as sql from './mysql-sql.ts';
+import * as sql from './mysql-poll-sql.ts';
 import { countedRow, type CountedRow } from './tenant-samples.ts';
 
 const groupRow = z.object({
