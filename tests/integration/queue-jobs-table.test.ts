@@ -4,7 +4,7 @@ import type { Client } from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { jobsMappingSchema, type JobsMapping } from '../../src/contract/settings.ts';
 import type { SourceSample, TenantSample } from '../../src/core/sample.ts';
-import { heads, planning } from '../../src/main/sources/queues/jobs-table/postgres-sql.ts';
+import { groups, heads, planning } from '../../src/main/sources/queues/jobs-table/postgres-sql.ts';
 import {
   clearDatabases,
   databases,
@@ -21,6 +21,8 @@ import {
   auditedJobsMapping,
   bruteForce,
   crowd,
+  throng,
+  type Truth,
   exactNumbers,
   fullMapping,
   mixture,
@@ -68,24 +70,26 @@ describe.each(databases)('$name', (db) => {
       expect(Math.abs(sample.clock.offsetMs)).toBeLessThan(1000);
     });
 
+    test('tenants that share the rows of a poll have their bounds, and soon their depths', async () => {
+      await db.create(index);
+      await db.add(throng);
+      await using source = db.source();
+      // In turn all long queues are looked deeper into.
+      for (let poll = 0; poll < 4; poll++) {
+        const sample = await source.snapshot(never);
+        const truth = bruteForce(await db.all(), sample.databaseTimeMs);
+        expect(sample.tenants).toHaveLength(truth.size);
+        expectBounds(sample.tenants, truth);
+      }
+    });
+
     test('longer queues carry their bounds', async () => {
       await db.create(index);
       await db.add(crowd);
       await using source = db.source();
       const sample = await source.snapshot(never);
       const truth = bruteForce(await db.all(), sample.databaseTimeMs);
-      for (const tenant of sample.tenants) {
-        const real = truth.get(tenant.tenantId);
-        for (const state of ['ready', 'delayed', 'running', 'stale', 'dead'] as const) {
-          const count = tenant[state] ?? { kind: 'exact', value: NaN };
-          const where = `${tenant.tenantId} ${state}`;
-          if (count.kind === 'exact') expect(count.value, where).toBe(real?.[state]);
-          else expect(count.value, where).toBeLessThanOrEqual(real?.[state] ?? NaN);
-        }
-        const oldest = tenant.oldestReady;
-        if (oldest?.bound === 'exact') expect(oldest.readyAtMs).toBe(real?.oldestReady?.readyAtMs);
-        else if (oldest) expect(oldest.readyAtMs).toBeGreaterThanOrEqual(real?.oldestReady?.readyAtMs ?? NaN);
-      }
+      expectBounds(sample.tenants, truth);
       const bounded = (value: number) =>
         index ? { value: 200, kind: 'at-least' } : { value, kind: 'exact' };
       // These have a time of readiness, or one state of that many: the looks fill.
@@ -253,15 +257,29 @@ describe('cost', () => {
     const leads = index[0] === 'state' ? 'state' : 'tenant';
     const serving = { name: 'any', leads, byReadyAt: index.length === 3 } as const;
     await pg.query(planning);
-    const { rows } = await pg.query<{ 'QUERY PLAN': Record<string, unknown>[] }>(
-      `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${heads({ ...table, index: serving }, serving)}`,
+    const whole = { ...table, index: serving };
+    const { rows: found } = await pg.query<{ place: number; tenant: string; ends_later: boolean }>(
+      groups(whole, serving),
     );
-    const [explained] = rows[0]?.['QUERY PLAN'] ?? [];
-    const plan = explained?.['Plan'] as Record<string, number>; // EXPLAIN's documented form
-    return {
-      read: (plan['Shared Hit Blocks'] ?? NaN) + (plan['Shared Read Blocks'] ?? NaN),
-      ms: Number(explained?.['Execution Time']),
-    };
+    expect(new Set(found.map(({ tenant }) => tenant)).size).toBe(40);
+    const column = (name: 'place' | 'tenant' | 'ends_later') => found.map((group) => group[name]);
+    const array = (values: unknown[]) => `'{${values.join()}}'`;
+    const asked = heads(whole, serving, 'text')
+      .replace('$1', array(column('place')))
+      .replace('$2', array(column('tenant')))
+      .replace('$3', array(column('ends_later')))
+      .replaceAll('$4', '201');
+    const sums = { read: 0, ms: 0 };
+    for (const sql of [groups(whole, serving), asked]) {
+      const { rows } = await pg.query<{ 'QUERY PLAN': Record<string, unknown>[] }>(
+        `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${sql}`,
+      );
+      const [explained] = rows[0]?.['QUERY PLAN'] ?? [];
+      const plan = explained?.['Plan'] as Record<string, number>; // EXPLAIN's documented form
+      sums.read += (plan['Shared Hit Blocks'] ?? NaN) + (plan['Shared Read Blocks'] ?? NaN);
+      sums.ms += Number(explained?.['Execution Time']);
+    }
+    return sums;
   }
 
   test('a poll of MariaDB reads no more when a tenant has 300,000 jobs, whatever the statistics say', async () => {
@@ -357,3 +375,21 @@ describe('PostgreSQL alone', () => {
     await expect(denied.probe(never)).rejects.toMatchObject({ code: 'grant-missing' });
   });
 });
+
+/** Every number is what it says to be: exact, at least so many, or within two times. */
+function expectBounds(tenants: readonly TenantSample[], truth: ReadonlyMap<string, Truth>): void {
+  for (const tenant of tenants) {
+    const real = truth.get(tenant.tenantId);
+    for (const state of ['ready', 'delayed', 'running', 'stale', 'dead'] as const) {
+      const count = tenant[state] ?? { kind: 'exact', value: NaN };
+      const where = `${tenant.tenantId} ${state} ${count.kind}`;
+      const value = real?.[state] ?? NaN;
+      if (count.kind === 'exact') expect(count.value, where).toBe(value);
+      else if (count.kind === 'at-least') expect(count.value, where).toBeLessThanOrEqual(value);
+      else expect(Math.abs(Math.log2((count.value + 10) / (value + 10))), where).toBeLessThanOrEqual(1);
+    }
+    const oldest = tenant.oldestReady;
+    if (oldest?.bound === 'exact') expect(oldest.readyAtMs).toBe(real?.oldestReady?.readyAtMs);
+    else if (oldest) expect(oldest.readyAtMs).toBeGreaterThanOrEqual(real?.oldestReady?.readyAtMs ?? NaN);
+  }
+}

@@ -21,8 +21,10 @@ import {
 } from './jobs-table.ts';
 import { jobsTableCapabilities } from './capabilities.ts';
 import { tableJobDetail, tableJobs, tableLocks, type LookDatabase } from './job-looks.ts';
+import { JobsPoll } from './jobs-poll.ts';
 import type { LookTable } from './look-sql.ts';
 import {
+  HEAD_ROWS,
   knownStates,
   liveStates,
   readyColumn,
@@ -30,8 +32,10 @@ import {
   wholeTable,
   type JobsTable,
 } from './mapping-sql.ts';
+import { heads } from './mysql-poll-sql.ts';
 import * as sql from './mysql-sql.ts';
-import { countedRow, tenantSamples, type CountedRow } from './tenant-samples.ts';
+import { mysqlPoll } from './mysql-poll.ts';
+import { countedRow, tenantSamples } from './tenant-samples.ts';
 import { sampleValues, watchedTable } from './watched.ts';
 
 const relationRow = z.object({ kind: z.string() });
@@ -101,16 +105,12 @@ export async function inspectMysqlJobs(
     tenants: listed.length,
   });
 
-  const count = async (on: MysqlSession, limit: AbortSignal): Promise<CountedRow[]> => {
-    if (index === null) return on.rows(countedRow, wholeTable(dialect, table), limit);
-    const live = await on.rows(tenantRow, sql.tenants(dialect, table, index, liveStates(mapping)), limit);
-    const ids = live.slice(0, TENANTS_AT_MOST).map(({ tenant }) => tenant);
-    const rows: CountedRow[] = [];
-    for (const statement of sql.heads(dialect, table, index, { ids, tenantType })) {
-      rows.push(...(await on.rows(countedRow, statement, limit)));
-    }
-    return rows;
-  };
+  const poll = index
+    ? new JobsPoll<MysqlSession>(mysqlPoll({ dialect, table, index, tenantType }), table)
+    : {
+        sample: async (on: MysqlSession, limit: AbortSignal) =>
+          tenantSamples(await on.rows(countedRow, wholeTable(dialect, table), limit), mapping),
+      };
 
   const readable = new Map([...columns].filter(([, each]) => each.readable));
   const look: LookTable = {
@@ -136,19 +136,10 @@ export async function inspectMysqlJobs(
     },
     async sample(on, limit) {
       const before = await handlerReads(on, limit);
-      const rows = await withinBudget(found, () => count(on, limit));
+      const read = await withinBudget(found, () => poll.sample(on, limit));
       const after = await handlerReads(on, limit);
       const { now_ms } = await on.row(clockRow, sql.clock, limit);
-      const meaning = {
-        tellsDead: mapping.states.dead.length > 0,
-        tellsOwners: mapping.lockedBy !== undefined,
-      };
-      return {
-        databaseTimeMs: now_ms,
-        ...tenantSamples(rows, meaning),
-        kinds: null,
-        rowsRead: after - before,
-      };
+      return { databaseTimeMs: now_ms, ...read, kinds: null, rowsRead: after - before };
     },
     jobs: (on, query, limit) => tableJobs(database(on), look, query, limit),
     job: (on, id, limit) => tableJobDetail(database(on), look, id, limit),
@@ -159,11 +150,12 @@ export async function inspectMysqlJobs(
         sampleValues(look),
         limit,
       );
-      const ids = [sample.tenant ?? ''];
-      const [poll = wholeTable(dialect, table)] = index
-        ? sql.heads(dialect, table, index, { ids, tenantType })
+      const tenant = sample.tenant ?? '';
+      const groups = liveStates(mapping).map((_, place) => ({ place, tenant, ends_later: true }));
+      const [polled = wholeTable(dialect, table)] = index
+        ? heads(dialect, table, index, { groups, tenantType, most: HEAD_ROWS.most })
         : [];
-      return watchedTable(look, poll, sample);
+      return watchedTable(look, polled, sample);
     },
   };
 }

@@ -21,8 +21,10 @@ import {
 import { jobsTableCapabilities } from './capabilities.ts';
 import { tableJobDetail, tableJobs, tableLocks, type LookDatabase } from './job-looks.ts';
 import type { LookTable } from './look-sql.ts';
+import { JobsPoll } from './jobs-poll.ts';
 import { knownStates, readyColumn, TENANTS_AT_MOST, wholeTable, type JobsTable } from './mapping-sql.ts';
 import * as sql from './postgres-sql.ts';
+import { postgresPoll } from './postgres-poll.ts';
 import { countedRow, tenantSamples } from './tenant-samples.ts';
 import { sampleValues, watchedTable } from './watched.ts';
 
@@ -126,7 +128,14 @@ export async function inspectPostgresJobs(
     indexDdl: ddl,
     isNoValue,
   });
-  const poll = index ? sql.heads(table, index) : wholeTable(sql.postgresDialect, table);
+  const tenantType = columns.get(mapping.tenant)?.type ?? 'text';
+  const whole = wholeTable(sql.postgresDialect, table);
+  const poll = index
+    ? new JobsPoll<PostgresSession>(postgresPoll(table, index, tenantType), table)
+    : {
+        sample: async (on: PostgresSession, limit: AbortSignal) =>
+          tenantSamples(await on.rows(countedRow, whole, limit), mapping),
+      };
 
   return {
     system: `Jobs table ${mapping.table}`,
@@ -142,20 +151,17 @@ export async function inspectPostgresJobs(
       return rows.slice(0, TENANTS_AT_MOST).map(({ tenant }) => ({ id: tenant, name: tenant, detail: '' }));
     },
     async sample(on, limit) {
-      const rows = await withinBudget(found, () => on.rows(countedRow, poll, limit));
+      const read = await withinBudget(found, () => poll.sample(on, limit));
       const { now_ms } = await on.row(clockRow, sql.clock, limit);
-      const meaning = {
-        tellsDead: mapping.states.dead.length > 0,
-        tellsOwners: mapping.lockedBy !== undefined,
-      };
-      return { databaseTimeMs: now_ms, ...tenantSamples(rows, meaning), kinds: null, rowsRead: null };
+      return { databaseTimeMs: now_ms, ...read, kinds: null, rowsRead: null };
     },
     jobs: (on, query, limit) => tableJobs(database(on), look, query, limit),
     job: (on, id, limit) => tableJobDetail(database(on), look, id, limit),
     locks: (on, query, limit) => tableLocks(database(on), look, query, limit),
     async watched(on, limit) {
       const [sample] = await on.rows(sampleRow, sampleValues(look), limit);
-      return watchedTable(look, poll, sample ?? { tenant: null, kind: null, batch: null });
+      const polled = index ? sql.headsOf(sql.heads(table, index, tenantType), sample?.tenant ?? null) : whole;
+      return watchedTable(look, polled, sample ?? { tenant: null, kind: null, batch: null });
     },
   };
 }

@@ -1,14 +1,15 @@
 // pg-boss 10 to 12: a queue is a tenant. Facts of its schema are from its source (plans, migrations) at schema version 43.
 import type { z } from 'zod';
 import { HeadwayError } from '../../../../contract/errors.ts';
-import type { TenantInfo } from '../../../../core/sample.ts';
+import type { TenantInfo, TenantSample } from '../../../../core/sample.ts';
 import { quotePgName } from '../../postgres-errors.ts';
 import type { PostgresSession } from '../../postgres-session.ts';
+import { DepthMemory } from '../depth-memory.ts';
 import type { QueueRead, QueueReader } from '../queue-reader.ts';
 import { pgBossCapabilitiesOf } from './capabilities.ts';
 import { jobDetail } from './job-detail.ts';
 import { jobsPage, locksPage } from './job-lists.ts';
-import { queueSample } from './queue-sample.ts';
+import { queueSample, waitingPart } from './queue-sample.ts';
 import {
   clockRow,
   columnRow,
@@ -19,6 +20,7 @@ import {
   versionRow,
   waitingRow,
   type QueueRow,
+  type WaitingRow,
 } from './rows.ts';
 import * as sql from './sql.ts';
 import { watchedTables } from './watched.ts';
@@ -68,6 +70,7 @@ export async function inspectPgBoss(
   };
   const hidden = await session.rows(tableRow, sql.hiddenTables, signal, [schema]);
   const queues = await session.rows(queueRow, sql.queues(dialect), signal, [schema]);
+  const depths = new DepthMemory<string>(sql.DEEPER_PER_POLL);
   return {
     system: `pg-boss ${release(version)} (schema version ${version})`,
     tenantWord: 'queue',
@@ -79,7 +82,7 @@ export async function inspectPgBoss(
     claimOrder: 'within each queue the highest priority first, then the oldest creation',
     tenants: (on, until) => readTenants(on, schema, until),
     capabilities: pgBossCapabilitiesOf(dialect.jobColumns),
-    sample: (on, until) => twice(() => sample(on, dialect, until)),
+    sample: (on, until) => twice(() => sample(on, dialect, depths, until)),
     jobs: (on, query, until) => twice(() => jobsPage(on, dialect, query, until)),
     job: (on, id, until) => twice(() => jobDetail(on, dialect, id, until)),
     locks: (on, query, until) => twice(() => locksPage(on, dialect, query, until)),
@@ -174,31 +177,68 @@ async function twice<T>(read: () => Promise<T>): Promise<T> {
 async function sample(
   session: PostgresSession,
   dialect: sql.Dialect,
+  depths: DepthMemory<string>,
   signal: AbortSignal,
 ): Promise<QueueRead> {
   const queues = await session.rows(queueRow, sql.queues(dialect), signal, [dialect.schema]);
-  const deep = sql.deepLimit(queues.length);
-  const waitingParts = byTable(queues, ({ waiting }) => waiting).flatMap(({ table, access, names }) =>
-    access === 'none' ? [] : [sql.waiting(dialect, table, access, names, deep)],
-  );
+  const limits = sql.limitsOf(queues.length);
   const runningParts = byTable(queues, ({ running }) => running).flatMap(({ table, access, names }) =>
-    access === 'none' ? [] : [sql.running(dialect, table, access, names)],
+    access === 'none' ? [] : [sql.running(dialect, table, access, names, limits)],
   );
-  const waiting = Map.groupBy(await unionOf(session, waitingRow, waitingParts, signal), ({ name }) => name);
+  const waiting = await readWaiting(session, dialect, queues, limits, signal);
   const runningRows = await unionOf(session, runningRow, runningParts, signal);
   const running = new Map(runningRows.map((row) => [row.name, row]));
   const { now } = await session.row(clockRow, sql.clock, signal);
+  const told = queues.map((queue) =>
+    queueSample(queue, waiting.get(queue.name) ?? [], running.get(queue.name), limits),
+  );
+  const tenants = await withDepths(session, dialect, { depths, queues, limits, told }, signal);
   const seen = runningRows.flatMap(({ seen_at }) => seen_at ?? []);
   return {
     databaseTimeMs: now,
-    tenants: queues.map((queue) =>
-      queueSample(queue, waiting.get(queue.name) ?? [], running.get(queue.name)),
-    ),
+    tenants,
     // pg-boss keeps no list of its workers, and no job names its own.
     workers: { busy: null, total: null, lastSeenAtMs: seen.length === 0 ? null : Math.max(...seen) },
     kinds: null,
     rowsRead: null,
   };
+}
+
+interface Told {
+  depths: DepthMemory<string>;
+  queues: readonly QueueRow[];
+  limits: sql.Limits;
+  told: TenantSample[];
+}
+
+/** Where many queues share the entries of a poll, counts of the long ones are of what was seen deeper in some of them, in turn. */
+async function withDepths(
+  session: PostgresSession,
+  dialect: sql.Dialect,
+  { depths, queues, limits, told }: Told,
+  signal: AbortSignal,
+): Promise<TenantSample[]> {
+  const { head } = sql.limitsOf(1);
+  if (limits.head === head) return told;
+  const long = told.filter(({ ready }) => ready.kind === 'at-least').map(({ tenantId }) => tenantId);
+  const picked = new Set(depths.pick(long));
+  const deeper = queues.filter(({ name, waiting }) => picked.has(name) && waiting !== 'none');
+  const rows = await readWaiting(session, dialect, deeper, { ...limits, head }, signal);
+  for (const queue of deeper) depths.learn(queue.name, waitingPart(queue, rows.get(queue.name) ?? []));
+  return told.map((each) => ({ ...each, ...depths.recall(each.tenantId, each) }));
+}
+
+async function readWaiting(
+  session: PostgresSession,
+  dialect: sql.Dialect,
+  queues: readonly QueueRow[],
+  limits: sql.Limits,
+  signal: AbortSignal,
+): Promise<Map<string, WaitingRow[]>> {
+  const parts = byTable(queues, ({ waiting }) => waiting).flatMap(({ table, access, names }) =>
+    access === 'none' ? [] : [sql.waiting(dialect, table, access, names, limits)],
+  );
+  return Map.groupBy(await unionOf(session, waitingRow, parts, signal), ({ name }) => name);
 }
 
 /** Queues by the table of their jobs, in one group a table: what it allows is the table's own. */

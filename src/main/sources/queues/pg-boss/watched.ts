@@ -5,7 +5,7 @@ import { quotePgName } from '../../postgres-errors.ts';
 import { indexFor } from './job-lists.ts';
 import { list, type BossList } from './look-sql.ts';
 import type { QueueRow } from './rows.ts';
-import { deepLimit, running, waiting, type Dialect } from './sql.ts';
+import { limitsOf, running, waiting, type Dialect } from './sql.ts';
 
 /** Tables whose statements are examined. */
 const TABLES = 10;
@@ -60,13 +60,13 @@ function statementsOn(dialect: Dialect, queue: QueueRow, table: string): Examine
       : [
           {
             name: `Headway’s poll of waiting jobs ${of}`,
-            sql: waiting(dialect, queue.read_table, queue.waiting, names, deepLimit(1)).trim(),
+            sql: waiting(dialect, queue.read_table, queue.waiting, names, limitsOf(1)).trim(),
             wants: forWaiting,
           },
         ]),
     {
       name: `Headway’s poll of running jobs ${of}`,
-      sql: running(dialect, queue.read_table, 'index', names).trim(),
+      sql: running(dialect, queue.read_table, 'index', names, limitsOf(1)).trim(),
       wants: forRunning,
     },
     {
