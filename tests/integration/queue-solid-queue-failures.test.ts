@@ -1,6 +1,9 @@
 // Solid Queue's tables as they may be found: older, newer, half there, hidden; connections that break; and what a poll costs.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { postgresStatements } from '../../src/main/sources/queues/solid-queue/postgres-sql.ts';
+import {
+  postgresStatements,
+  sessionSettings,
+} from '../../src/main/sources/queues/solid-queue/postgres-sql.ts';
 import { servingIndexes } from '../../src/main/sources/queues/solid-queue/tables.ts';
 import { solidQueueSchema } from '../harness/solid-queue-schema.ts';
 import * as work from '../harness/solid-queue-workload.ts';
@@ -137,12 +140,10 @@ describe.each(['postgres', 'mysql'] as const)('on %s', (dialect) => {
           columns: columns as string[],
         })),
       );
-      const { queues, lanes, poll } = postgresStatements('public', indexes);
-      await db.run("SET jit = off; SET TimeZone = 'UTC'");
-      const found = (await db.query(lanes)) as { name: string; priority: number }[];
-      const names = ((await db.query(queues)) as { name: string }[]).map(({ name }) => name);
+      const { queues, examples } = postgresStatements('public', indexes);
+      await db.run(sessionSettings);
       let buffers = 0;
-      for (const sql of [queues, lanes, ...poll({ lanes: found, limit: 201, queues: names })]) {
+      for (const sql of [queues, ...examples.map((example) => example.sql)]) {
         const [row] = await db.query(`EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${sql}`);
         const [{ Plan: plan }] = row?.['QUERY PLAN'] as [{ Plan: Record<string, number> }];
         buffers += (plan['Shared Hit Blocks'] ?? 0) + (plan['Shared Read Blocks'] ?? 0);

@@ -25,7 +25,7 @@ const goodJob4: Capabilities = {
     },
     depth: {
       kind: 'bounded',
-      note: 'Ready exact up to about 400 a queue, delayed up to 200; fewer where queues are many.',
+      note: 'Ready exact up to about 400 a queue, delayed up to 200; where there are more than 41 queues, ready exact while short and else by the optimiser’s estimate, of 25 queues a poll, and delayed exact up to 2,000 in all.',
     },
     running: { kind: 'exact', note: 'Jobs whose locked_by_id is set.' },
     stale: {

@@ -8,12 +8,16 @@ import type {
   QueueJobDetail,
 } from '../../../../contract/queue-jobs.ts';
 import { shownPayload } from '../../../../core/shown-payload.ts';
+import type { Count } from '../../../../core/count.ts';
 import type { TenantInfo } from '../../../../core/sample.ts';
 import type { WatchedTables } from '../../health/watched-tables.ts';
 import type { PostgresSession } from '../../postgres-session.ts';
+import { withDeeperCounts } from '../deeper-counts.ts';
+import { DepthMemory } from '../depth-memory.ts';
 import { hiddenRowsWarnings, postgresIndexes, postgresRelations } from '../postgres-relations.ts';
 import type { QueueRead, QueueReader } from '../queue-reader.ts';
 import { goodJobCapabilities } from './capabilities.ts';
+import { depths } from './depths.ts';
 import { jobId, jobRow, queueJob, queueLock, readCursor, writeCursor } from './look-rows.ts';
 import * as look from './look-sql.ts';
 import { pollSample, type PollSample } from './poll-sample.ts';
@@ -56,6 +60,7 @@ class GoodJobReader implements QueueReader<PostgresSession> {
   readonly capabilities;
   readonly #tables: GoodJobTables;
   readonly #lasting: readonly string[];
+  readonly #depths = new DepthMemory<string>(sql.DEEPER_PER_POLL);
   /** Of the last poll. */
   #passing: readonly string[] = [];
 
@@ -77,17 +82,20 @@ class GoodJobReader implements QueueReader<PostgresSession> {
   }
 
   async sample(session: PostgresSession, signal: AbortSignal): Promise<QueueRead> {
-    const found = await session.rows(queueRow, sql.queues(this.#tables), signal);
-    const queues = found.slice(0, sql.QUEUES).map(({ name }) => name);
-    const rows = await session.rows(partRow, sql.poll(this.#tables, queues), signal);
+    const rows = await session.rows(partRow, sql.poll(this.#tables), signal);
     const { now } = await session.row(clockRow, sql.clock, signal);
     const { locksByRow, indexes } = this.#tables;
     const tellsDead = indexes.discarded || indexes.finished;
-    const moreQueues = found.length > sql.QUEUES;
-    const sample = pollSample({ queues, moreQueues, rows, locksByRow, tellsDead });
-    this.#passing = passingWarnings(sample, moreQueues);
-    const { tenants, workers } = sample;
-    return { databaseTimeMs: now, tenants, workers, kinds: null, rowsRead: null };
+    const sample = pollSample({ rows, locksByRow, tellsDead });
+    this.#passing = passingWarnings(sample);
+    const running = new Map(sample.tenants.map((tenant) => [tenant.tenantId, tenant.running]));
+    const tenants = await withDeeperCounts(sample.tenants, {
+      // Hundreds say enough. Before 4.0 no index leads to the jobs that have no time.
+      long: locksByRow && sample.isShared ? sample.long : new Map<string, Count>(),
+      memory: this.#depths,
+      count: (names) => depths(session, this.#tables, { names, running }, signal),
+    });
+    return { databaseTimeMs: now, tenants, workers: sample.workers, kinds: null, rowsRead: null };
   }
 
   async jobs(session: PostgresSession, query: JobsQuery, signal: AbortSignal): Promise<JobsPage> {
@@ -151,7 +159,7 @@ const absent = {
     'GoodJob keeps no jobs back: one over its concurrency limit is scheduled for later, and listed as delayed.',
 };
 
-function passingWarnings({ otherPauses, deadIsCut, isPaused }: PollSample, moreQueues: boolean): string[] {
+function passingWarnings({ otherPauses, deadIsCut, isPaused, moreQueues }: PollSample): string[] {
   return [
     ...(isPaused
       ? [

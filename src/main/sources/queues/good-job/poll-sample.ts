@@ -1,15 +1,11 @@
 // From the rows of one poll to what is known of each queue and of the workers. Pure.
 import { z } from 'zod';
-import { atLeast, exact, sumCounts, type Count } from '../../../../core/count.ts';
+import { atLeast, exact, sumCounts, zero, type Count } from '../../../../core/count.ts';
 import { nothingQueued, type TenantSample, type WorkersSample } from '../../../../core/sample.ts';
-import { headLimit, laterLimit, WALK } from './poll-sql.ts';
+import { DEEPER, headLimit, laterLimit, QUEUES, WALK } from './poll-sql.ts';
 import type { PartRow } from './rows.ts';
 
 export interface PollRead {
-  /** Watched queues. */
-  queues: readonly string[];
-  /** Whether there are queues that are not watched. */
-  moreQueues: boolean;
   rows: readonly PartRow[];
   locksByRow: boolean;
   /** Whether an index leads to finished jobs at all. */
@@ -18,6 +14,12 @@ export interface PollRead {
 
 export interface PollSample {
   tenants: TenantSample[];
+  /** Whether there are queues that are not watched. */
+  moreQueues: boolean;
+  /** Queues longer than what was read, with their ready jobs that are counted elsewhere: none. */
+  long: Map<string, Count>;
+  /** Whether queues are so many that they share the rows that are read. */
+  isShared: boolean;
   workers: WorkersSample;
   /** Job classes and labels that are paused, which belong to no queue. */
   otherPauses: string[];
@@ -27,14 +29,19 @@ export interface PollSample {
   isPaused: boolean;
 }
 
-export function pollSample({ queues, moreQueues, rows, locksByRow, tellsDead }: PollRead): PollSample {
+export function pollSample({ rows, locksByRow, tellsDead }: PollRead): PollSample {
   const of = (part: PartRow['part']) => rows.filter((row) => row.part === part);
   const runningIsWhole = total(of('running')) < WALK;
   const deadIsWhole = total(of('dead')) < WALK;
   const rowsOf = Map.groupBy(rows, (row) => row.queue);
+  const [found] = of('queues');
+  const moreQueues = (found?.jobs ?? 0) > QUEUES;
+  const queues = of('due').flatMap(({ queue }) => queue ?? []);
   const others = moreQueues ? [] : [...rowsOf.keys()].filter((name) => name !== null);
   const names = new Set([...queues, ...others]);
   const limit = headLimit(queues.length);
+  const mostLater = found?.marked === 1 ? Infinity : laterLimit(queues.length);
+  const long = new Map<string, Count>();
   const tenants = [...names].map((name): TenantSample => {
     const byPart = Map.groupBy(rowsOf.get(name) ?? [], (row) => row.part);
     const own = (part: PartRow['part']): readonly PartRow[] => byPart.get(part) ?? [];
@@ -42,10 +49,11 @@ export function pollSample({ queues, moreQueues, rows, locksByRow, tellsDead }: 
     const held = locksByRow ? own('running') : heads;
     const heldIsWhole = locksByRow ? runningIsWhole : heads.every((row) => row.jobs < limit);
     const later = total(own('later'));
+    if (heads.some(({ jobs }) => jobs >= limit)) long.set(name, zero);
     return {
       ...nothingQueued(name),
       ready: sumCounts(heads.map(({ jobs, marked }) => counted(marked, jobs < limit))),
-      delayed: counted(later, later < laterLimit(queues.length)),
+      delayed: counted(later, later < mostLater),
       oldestReady: oldestReady(heads, limit),
       running: counted(locksByRow ? total(held) : sum(held, (row) => row.held), heldIsWhole),
       // An advisory lock goes with its session: what it holds is never stale.
@@ -64,6 +72,7 @@ export function pollSample({ queues, moreQueues, rows, locksByRow, tellsDead }: 
   const pauses = of('pause');
   return {
     tenants,
+    ...{ moreQueues, long, isShared: limit < DEEPER },
     workers: workers(
       of('process'),
       tenants,

@@ -8,12 +8,25 @@ import { table, type GoodJobTables } from './tables.ts';
 export const QUEUES = 5_000;
 /** Rows that a walk without regard to queues reads at most. */
 export const WALK = 2_001;
-const HEADS = { inAll: 40_200, most: 402, least: 20 };
-/** Due jobs of a queue that are read when `queues` share them: those that are held, and those that are ready. */
-export const headLimit = (queues: number): number =>
-  Math.max(HEADS.least, Math.min(HEADS.most, Math.floor(HEADS.inAll / Math.max(1, queues))));
+/** Due jobs of a queue that are read, those that are held and those that are ready, where queues are few; half as many later ones. */
+const HEAD = 402;
+/** More queues than so many share the rows that are read in all: 1,000 get 8 each. */
+const SHARED = { from: 41, inAll: 8_300, least: 8 };
+const shared = (queues: number): number => Math.max(SHARED.least, Math.floor(SHARED.inAll / queues));
+/** Due jobs of a queue that are read. */
+export const headLimit = (queues: number): number => (queues <= SHARED.from ? HEAD : shared(queues));
 /** Jobs of a queue that are not due yet, likewise. */
-export const laterLimit = (queues: number): number => Math.ceil(headLimit(queues) / 2);
+export const laterLimit = (queues: number): number => (queues <= SHARED.from ? HEAD / 2 : shared(queues));
+/** Both as SQL, and how many rows are read of the jobs that are not due yet whatever their queue: none where queues are few. */
+const limits = (queues: string): string => {
+  const byNumber = (few: number, many: string | number) =>
+    `CASE WHEN ${queues} <= ${SHARED.from} THEN ${few} ELSE ${many} END`;
+  const share = `greatest(${SHARED.least}, ${SHARED.inAll} / ${queues})`;
+  return `${byNumber(HEAD, share)} AS head, ${byNumber(HEAD / 2, share)} AS later, ${byNumber(0, WALK)} AS ahead`;
+};
+/** Queues longer than their share that one poll looks deeper at, and the rows of each. */
+export const DEEPER_PER_POLL = 25;
+export const DEEPER = 201;
 const PROCESSES = 1_000;
 
 /**
@@ -22,25 +35,27 @@ const PROCESSES = 1_000;
  * read all of one, or sort, for each queue than walk the one in order (200 ms for 30 queues instead of 3).
  */
 export const sessionSettings = `
-  SELECT set_config('jit', 'off', false), set_config('TimeZone', 'UTC', false), set_config('enable_bitmapscan', 'off', false),
-         set_config('enable_sort', 'off', false)`;
+  SELECT set_config('TimeZone', 'UTC', false), count(set_config(name, 'off', false))
+    FROM pg_settings WHERE name IN ('jit', 'enable_bitmapscan', 'enable_sort', 'enable_incremental_sort')`;
 
 /**
  * Queues that have jobs; finished ones count where an index leads to them. Jobs without a queue are no one's. Walks: (queue_name) of all
  * jobs, else (queue_name, scheduled_at) of unfinished ones; one entry a queue, skipping.
  */
-export const queues = ({ schema, indexes }: GoodJobTables): string => {
+export const queues = (tables: GoodJobTables): string =>
+  `WITH RECURSIVE next AS (${skipping(tables)}) SELECT queue_name AS name FROM next WHERE queue_name IS NOT NULL`;
+
+/** The recursion "next" of it, with each queue's place. */
+function skipping({ schema, indexes }: GoodJobTables): string {
   const jobs = table(schema, 'good_jobs');
   const which = indexes.queues ? '' : ' AND j.finished_at IS NULL';
   return `
-  WITH RECURSIVE next AS (
     (SELECT j.queue_name, 1 AS place FROM ${jobs} j WHERE j.queue_name IS NOT NULL${which} ORDER BY j.queue_name LIMIT 1)
     UNION ALL
     SELECT (SELECT j.queue_name FROM ${jobs} j WHERE j.queue_name > next.queue_name${which} ORDER BY j.queue_name LIMIT 1),
            next.place + 1
-      FROM next WHERE next.queue_name IS NOT NULL AND next.place <= ${QUEUES}
-  ) SELECT queue_name AS name FROM next WHERE queue_name IS NOT NULL`;
-};
+      FROM next WHERE next.queue_name IS NOT NULL AND next.place <= ${QUEUES}`;
+}
 
 const ms = (time: string): string => `(extract(epoch FROM ${time}) * 1000)::float8`;
 
@@ -68,39 +83,50 @@ function select(part: Part): string {
          (${part.text ?? 'NULL'})::text AS text`;
 }
 
-/** Everything of one poll in one snapshot, as rows of several parts (rows.ts). */
-export function poll(tables: GoodJobTables, names: readonly string[]): string {
+/**
+ * Everything of one poll in one snapshot and one statement, as rows of several parts (rows.ts). Where queues are many, the jobs that are
+ * not due yet are looked for in each of them only if the first of all do not tell. Walks also: (scheduled_at) of unfinished jobs.
+ */
+export function poll(tables: GoodJobTables): string {
   const { schema, locksByRow, indexes } = tables;
   const jobs = table(schema, 'good_jobs');
-  const queue = `unnest(ARRAY[${names.map(escapeLiteral).join(', ')}]::text[]) q (name)`;
-  const limit = headLimit(names.length);
+  const later = 'j.finished_at IS NULL AND j.scheduled_at > statement_timestamp()::timestamp';
+  const ahead = indexes.scheduled
+    ? `SELECT queue_name, count(*) AS jobs
+         FROM (SELECT j.queue_name FROM ${jobs} j WHERE ${later} ORDER BY j.scheduled_at LIMIT (SELECT ahead FROM share)) soon
+        GROUP BY queue_name`
+    : 'SELECT NULL::text AS queue_name, 0 AS jobs WHERE false';
+  const isWhole = indexes.scheduled
+    ? `(SELECT (SELECT ahead FROM share) > 0 AND coalesce(sum(jobs), 0) < ${WALK} FROM ahead)`
+    : 'false';
   const parts = [
-    ...(names.length === 0
+    select({
+      part: 'queues',
+      jobs: '(SELECT count(*) FROM next WHERE queue_name IS NOT NULL)',
+      marked: `CASE WHEN ${isWhole} THEN 1 ELSE 0 END`,
+    }),
+    // Compared as rows, so that no statistics make another index look better.
+    head(
+      tables,
+      'due',
+      `${range('-infinity', 'statement_timestamp()')} ORDER BY j.queue_name, j.scheduled_at LIMIT (SELECT head FROM share)`,
+    ),
+    ...(locksByRow
       ? []
       : [
-          // Compared as rows, so that no statistics make another index look better.
           head(
             tables,
-            'due',
-            queue,
-            `${range('-infinity', 'statement_timestamp()')} ORDER BY j.queue_name, j.scheduled_at LIMIT ${limit}`,
+            'unscheduled',
+            `j.queue_name = q.name AND j.scheduled_at IS NULL LIMIT (SELECT head FROM share)`,
           ),
-          ...(locksByRow
-            ? []
-            : [
-                head(
-                  tables,
-                  'unscheduled',
-                  queue,
-                  `j.queue_name = q.name AND j.scheduled_at IS NULL LIMIT ${limit}`,
-                ),
-              ]),
-          `${select({ part: 'later', queue: 'q.name', jobs: 'l.jobs' })}
-    FROM ${queue} CROSS JOIN LATERAL (
+        ]),
+    `${select({ part: 'later', queue: 'a.queue_name', jobs: 'a.jobs' })} FROM ahead a WHERE ${isWhole}`,
+    `${select({ part: 'later', queue: 'q.name', jobs: 'l.jobs' })}
+    FROM q CROSS JOIN LATERAL (
          SELECT count(*) AS jobs FROM (
            SELECT FROM ${jobs} j WHERE j.finished_at IS NULL AND ${range('statement_timestamp()', 'infinity', '>')}
-            ORDER BY j.queue_name, j.scheduled_at LIMIT ${laterLimit(names.length)}) seen) l`,
-        ]),
+            ORDER BY j.queue_name, j.scheduled_at LIMIT (SELECT later FROM share)) seen) l
+   WHERE NOT ${isWhole}`,
     ...(locksByRow ? [running(tables)] : []),
     ...(indexes.discarded || indexes.finished ? [dead(tables)] : []),
     ...pauses(schema),
@@ -114,7 +140,10 @@ export function poll(tables: GoodJobTables, names: readonly string[]): string {
       : []),
   ];
   return `
-  WITH locks AS MATERIALIZED (${advisoryLocks}), processes AS MATERIALIZED (${processes(tables, PROCESSES)})
+  WITH RECURSIVE next AS (${skipping(tables)}),
+  q AS MATERIALIZED (SELECT queue_name AS name FROM next WHERE queue_name IS NOT NULL AND place <= ${QUEUES}),
+  share AS MATERIALIZED (SELECT ${limits('count(*)')} FROM q), ahead AS MATERIALIZED (${ahead}),
+  locks AS MATERIALIZED (${advisoryLocks}), processes AS MATERIALIZED (${processes(tables, PROCESSES)})
   ${parts.join('\n  UNION ALL\n  ')}`;
 }
 
@@ -128,7 +157,7 @@ const range = (from: string, to: string, first: '>=' | '>' = '>='): string => {
  * The first jobs of each queue that may be worked now. A job is ready since it was created, or its time came, or (where a process died)
  * since it was last begun, whichever came last. Walks: (queue_name, scheduled_at) of unfinished jobs.
  */
-function head(tables: GoodJobTables, part: 'due' | 'unscheduled', queue: string, picked: string): string {
+function head(tables: GoodJobTables, part: 'due' | 'unscheduled', picked: string): string {
   const { schema, locksByRow } = tables;
   const free = 'FILTER (WHERE NOT held)';
   const held = (what: string) => (locksByRow ? {} : { [what]: `h.${what}` });
@@ -144,7 +173,7 @@ function head(tables: GoodJobTables, part: 'due' | 'unscheduled', queue: string,
     },
     ...{ ...held('held'), ...held('start_at'), ...held('started_at') },
   })}
-    FROM ${queue} CROSS JOIN LATERAL (
+    FROM q CROSS JOIN LATERAL (
          SELECT count(*) AS jobs, count(*) ${free} AS free, min(ready_at) ${free} AS ready_at, max(scheduled_at) AS last_at,
                 (array_agg(created_at ORDER BY ready_at, created_at) ${free})[1] AS created_at,
                 count(*) FILTER (WHERE held) AS held, min(performed_at) FILTER (WHERE held) AS start_at,
@@ -196,6 +225,16 @@ function pauses(schema: string): string[] {
     of('labels', { text: `'label ' || e.name` }),
   ];
 }
+
+/** Of a few queues, due jobs up to DEEPER, held ones included. Walks: (queue_name, scheduled_at) of unfinished jobs. */
+export const deeper = ({ schema }: GoodJobTables, names: readonly string[]): string => `
+  SELECT q.name, (SELECT count(*) FROM (
+           SELECT FROM ${table(schema, 'good_jobs')} j WHERE j.finished_at IS NULL AND ${range('-infinity', 'statement_timestamp()')}
+            ORDER BY j.queue_name, j.scheduled_at LIMIT ${DEEPER}) seen)::float8 AS jobs
+    FROM unnest(ARRAY[${names.map(escapeLiteral).join(', ')}]::text[]) q (name)`;
+/** All due jobs of a queue, for the planner to say how many it expects. */
+export const allDue = ({ schema }: GoodJobTables, name: string): string =>
+  `SELECT FROM ${table(schema, 'good_jobs')} WHERE finished_at IS NULL AND queue_name = ${escapeLiteral(name)} AND scheduled_at <= statement_timestamp()::timestamp`;
 
 /** The database's clock. */
 export const clock = `SELECT ${ms('clock_timestamp()')} AS now`;

@@ -9,6 +9,7 @@ export const anyRow = z.unknown();
 
 /**
  * What one part of a poll says of one queue (poll-sql.ts). `jobs`: how many were seen. The other columns, by part:
+ * - queues: `jobs` how many there are, `marked` whether all later jobs were seen;
  * - due: `marked` those that nobody holds, `at` since when the first of them is ready and `created_at` its creation, `last_at` the time
  *   of the last one seen; before 4.0 `held` those that are held, `start_at` and `started_at` the first and the last of their starts;
  * - unscheduled: likewise, of jobs without a time (before 4.0), which come in no order;
@@ -20,7 +21,7 @@ export const anyRow = z.unknown();
  * - finish: `last_at` the newest.
  */
 export const partRow = z.object({
-  part: z.enum(['due', 'unscheduled', 'later', 'running', 'dead', 'pause', 'process', 'finish']),
+  part: z.enum(['queues', 'due', 'unscheduled', 'later', 'running', 'dead', 'pause', 'process', 'finish']),
   queue: z.string().nullable(),
   jobs: z.number(),
   marked: z.number(),

@@ -41,7 +41,7 @@ SELECT * FROM ${jobs} WHERE id IN (
     },
     {
       name: 'Headway’s poll',
-      sql: poll.poll(tables, ['default']).trim(),
+      sql: poll.poll(tables).trim(),
       wants: [
         byQueue,
         ...(locksByRow

@@ -21,11 +21,11 @@ export const solidQueueCapabilities: Capabilities = {
   facts: {
     lag: {
       kind: 'bounded',
-      note: 'Ready since the row in ready_executions was written (as Solid Queue’s own latency), or since its time where the dispatcher has not moved it yet. Exact unless a long queue’s first 201 jobs and the first 2,000 rows of all leave an older one possible.',
+      note: 'Ready since the row in ready_executions was written (as Solid Queue’s own latency), or since its time where the dispatcher has not moved it yet. Exact unless a long queue’s first jobs (201, and fewer where queues are many) and the first 2,000 rows of all leave an older one possible.',
     },
     depth: {
       kind: 'bounded',
-      note: 'Ready: exact up to 200 a priority. Delayed and blocked: exact up to 2,000 in all, or 200 a queue with an index by queue.',
+      note: 'Ready: exact up to 200 a priority; where there are more than 100 of them, exact while short and else by the optimiser’s estimate, of 25 queues a poll. Delayed and blocked: exact up to 2,000 in all, or 200 a queue with an index by queue.',
     },
     running: { kind: 'exact', note: 'Claimed executions.' },
     stale: {

@@ -2,7 +2,7 @@
 import type { PostgresSession } from '../../postgres-session.ts';
 import { hiddenRowsWarnings, postgresIndexes, postgresRelations } from '../postgres-relations.ts';
 import type { QueueReader } from '../queue-reader.ts';
-import { inUtc, postgresStatements, withoutCompiler } from './postgres-sql.ts';
+import { postgresStatements, sessionSettings } from './postgres-sql.ts';
 import { anyRow } from './rows.ts';
 import { SolidQueueReader } from './solid-queue-reader.ts';
 import { indexWarnings, NEEDED, PREFIX, requireTables, servingIndexes, unknownWarnings } from './tables.ts';
@@ -19,8 +19,7 @@ export async function inspectPostgresSolidQueue(
   const relations = await postgresRelations(session, schema, PREFIX, signal);
   requireTables(`Schema ${schema}`, relations);
   const indexes = await postgresIndexes(session, schema, PREFIX, signal);
-  await session.rows(anyRow, withoutCompiler, signal);
-  await session.rows(anyRow, inUtc, signal);
+  await session.rows(anyRow, sessionSettings, signal);
   const serving = servingIndexes(indexes.filter(({ condition }) => condition === null));
   const statements = postgresStatements(schema, serving);
   const reader = new SolidQueueReader<PostgresSession>(statements, relations, [

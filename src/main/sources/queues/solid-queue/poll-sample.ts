@@ -6,7 +6,7 @@
 import { z } from 'zod';
 import { atLeast, exact, sumCounts, type Count } from '../../../../core/count.ts';
 import { nothingQueued, type TenantSample, type WorkersSample } from '../../../../core/sample.ts';
-import { ALIVE_MINUTES, SIDE, WALK } from './poll-sql.ts';
+import { ALIVE_MINUTES, WALK } from './poll-sql.ts';
 import type { PartRow, QueueRow } from './rows.ts';
 
 export interface PollRead {
@@ -18,13 +18,15 @@ export interface PollRead {
   laneLimit: number;
   /** Whether there are lanes that were not looked at. */
   moreLanes: boolean;
-  /** Whether an index led from each queue to its scheduled, or blocked, jobs. */
-  scheduledByQueue: boolean;
-  blockedByQueue: boolean;
+  /** Rows of each queue's scheduled, or blocked, jobs that were read at most, where they were read by queue; else null. */
+  scheduledLimit: number | null;
+  blockedLimit: number | null;
 }
 
 export interface PollSample {
   tenants: TenantSample[];
+  /** Queues that have a lane longer than what was read, with their ready jobs in no lane. */
+  long: Map<string, Count>;
   workers: WorkersSample;
   /** Whether some counts of scheduled, blocked or failed jobs are cut short. */
   cut: { scheduled: boolean; blocked: boolean; failed: boolean };
@@ -36,13 +38,18 @@ export function pollSample(read: PollRead): PollSample {
   const parts = new Map(PARTS.map((part) => [part, read.rows.filter((row) => row.part === part)]));
   const of = (part: PartRow['part']): readonly PartRow[] => parts.get(part) ?? [];
   const whole = {
-    scheduled: read.scheduledByQueue || total(of('scheduled')) < WALK,
-    blocked: read.blockedByQueue || total(of('blocked')) < WALK,
+    scheduled: read.scheduledLimit !== null || total(of('scheduled')) < WALK,
+    blocked: read.blockedLimit !== null || total(of('blocked')) < WALK,
     running: total(of('running')) < WALK,
     failed: total(of('failed')) < WALK,
   };
-  const horizonMs = readyHorizonMs(of('first'));
-  const dueHorizonMs = whole.scheduled ? Infinity : dueHorizon(of('scheduled'));
+  const horizonMs = readyHorizonMs(of('horizon'));
+  const horizons = {
+    scheduledIsWhole: whole.scheduled,
+    horizonMs,
+    dueHorizonMs: whole.scheduled ? Infinity : dueHorizon(of('scheduled')),
+  };
+  const long = new Map<string, Count>();
   const rowsOf = Map.groupBy(read.rows, (row) => row.key);
   const names = new Map(read.queues.map(({ key, name }) => [key, name]));
   for (const { key, queue } of read.rows) {
@@ -51,20 +58,23 @@ export function pollSample(read: PollRead): PollSample {
   const tenants = [...names].map(([key, name]): TenantSample => {
     const rows = rowsOf.get(key) ?? [];
     const own = (part: PartRow['part']) => rows.filter((row) => row.part === part);
+    if (own('lane').some(({ jobs }) => jobs >= read.laneLimit))
+      long.set(name, dueOf(own('scheduled'), read, horizons));
     return {
       ...nothingQueued(name),
-      ...waiting(own, read, { scheduledIsWhole: whole.scheduled, horizonMs, dueHorizonMs }),
+      ...waiting(own, read, horizons),
       ...ranOf(own('running'), whole.running),
       dead: counted(total(own('failed')), whole.failed),
       blocked: counted(
         total(own('blocked')),
-        read.blockedByQueue ? total(own('blocked')) < SIDE : whole.blocked,
+        read.blockedLimit === null ? whole.blocked : total(own('blocked')) < read.blockedLimit,
       ),
       paused: pausedOf(own('pause')),
     };
   });
   return {
     tenants,
+    long,
     workers: workersOf(of, whole.running),
     cut: {
       scheduled: !whole.scheduled,
@@ -80,6 +90,7 @@ export function pollSample(read: PollRead): PollSample {
 const PARTS = [
   'lane',
   'first',
+  'horizon',
   'scheduled',
   'blocked',
   'running',
@@ -100,8 +111,8 @@ const newest = (rows: readonly PartRow[]): number | null =>
  * No ready job that was not read became ready before this. Rows are numbered as they are written, to within the length of the
  * transactions that write them.
  */
-function readyHorizonMs(first: readonly PartRow[]): number {
-  return total(first) < WALK ? Infinity : (newest(first) ?? -Infinity);
+function readyHorizonMs(horizon: readonly PartRow[]): number {
+  return total(horizon) < WALK ? Infinity : (newest(horizon) ?? -Infinity);
 }
 
 /** No scheduled job that was not read was due before this. They were read in order of their times. */
@@ -118,19 +129,17 @@ interface Horizons {
 
 function waiting(
   own: (part: PartRow['part']) => PartRow[],
-  { laneLimit, moreLanes, scheduledByQueue }: PollRead,
-  { scheduledIsWhole, horizonMs, dueHorizonMs }: Horizons,
+  read: PollRead,
+  horizons: Horizons,
 ): Pick<TenantSample, 'ready' | 'delayed' | 'oldestReady'> {
   const lanes = own('lane');
   const scheduled = own('scheduled');
-  const due = scheduled.reduce((sum, { marked }) => sum + marked, 0);
-  const later = total(scheduled) - due;
-  const sideIsWhole = scheduledByQueue ? total(scheduled) < SIDE : scheduledIsWhole;
-  // In order of time the first one that is not due says that no due one follows.
-  const dueIsWhole = sideIsWhole || (scheduledByQueue ? later > 0 : dueHorizonMs === Infinity);
+  const { laneLimit, moreLanes } = read;
+  const { horizonMs, dueHorizonMs } = horizons;
+  const later = total(scheduled) - dueIn(scheduled);
   const ready = [
     ...lanes.map(({ jobs }) => counted(jobs, jobs < laneLimit)),
-    counted(due, dueIsWhole),
+    dueOf(scheduled, read, horizons),
     ...(moreLanes ? [atLeast(0)] : []),
   ];
   const oldest = earliest([...lanes, ...own('first'), ...scheduled]);
@@ -138,9 +147,27 @@ function waiting(
     (readyAtMs <= horizonMs || (!moreLanes && lanes.every(isSettled))) && readyAtMs <= dueHorizonMs;
   return {
     ready: sumCounts(ready),
-    delayed: counted(later, sideIsWhole),
+    delayed: counted(later, isWhole(scheduled, read, horizons)),
     oldestReady: oldest && { ...oldest, bound: isProven(oldest.readyAtMs) ? 'exact' : 'at-least' },
   };
+}
+
+const dueIn = (scheduled: readonly PartRow[]): number =>
+  scheduled.reduce((sum, { marked }) => sum + marked, 0);
+
+/** Whether all scheduled jobs of a queue were read. */
+const isWhole = (
+  scheduled: readonly PartRow[],
+  { scheduledLimit }: PollRead,
+  { scheduledIsWhole }: Horizons,
+) => (scheduledLimit === null ? scheduledIsWhole : total(scheduled) < scheduledLimit);
+
+/** Jobs of a queue that are due and not dispatched. In order of time the first one that is not due says that no due one follows. */
+function dueOf(scheduled: readonly PartRow[], read: PollRead, horizons: Horizons): Count {
+  const due = dueIn(scheduled);
+  const noneFollows =
+    read.scheduledLimit === null ? horizons.dueHorizonMs === Infinity : total(scheduled) > due;
+  return counted(due, noneFollows || isWhole(scheduled, read, horizons));
 }
 
 /** Jobs of a lane come by their ids, so that one that was not read was created after the last one that was, and ready no sooner. */

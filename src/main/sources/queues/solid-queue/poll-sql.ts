@@ -1,5 +1,5 @@
-// Every statement of a poll of Solid Queue, with the index each walks. All are reads. What one costs depends on the number of
-// queues and priorities, never on the number of jobs. An execution table's row is deleted when the job moves on.
+// What the statements of a poll of Solid Queue are made of, with the index each part walks. All are reads. What one costs depends on
+// the number of queues and priorities, never on the number of jobs. An execution table's row is deleted when the job moves on.
 import type { Dialect } from './dialect.ts';
 import type { ServingIndexes } from './tables.ts';
 
@@ -8,12 +8,20 @@ export const QUEUES = 5_000;
 export const LANES = 5_000;
 /** Rows that a walk without regard to queues reads at most. */
 export const WALK = 2_001;
-/** Rows of one queue's scheduled or blocked jobs, where an index leads to them. */
-export const SIDE = 201;
-const LANE_ROWS = { inAll: 20_100, most: 201, least: 20 };
-/** How many rows of a lane are read when `lanes` share them. */
+/** Rows of a lane where lanes are few. */
+export const WHOLE_LANE = 201;
+/** More lanes than so many share the rows that are read in all: 1,000 get 8 each. */
+const SHARED = { from: 100, inAll: 8_300, least: 8 };
+/** How many rows of a lane are read; likewise of a queue's scheduled or blocked jobs, where an index leads to them. */
 export const laneLimit = (lanes: number): number =>
-  Math.max(LANE_ROWS.least, Math.min(LANE_ROWS.most, Math.floor(LANE_ROWS.inAll / Math.max(1, lanes))));
+  lanes <= SHARED.from ? WHOLE_LANE : Math.max(SHARED.least, Math.floor(SHARED.inAll / lanes));
+/** The same as SQL of PostgreSQL. */
+export const laneLimitOf = (lanes: string): string =>
+  `CASE WHEN ${lanes} <= ${SHARED.from} THEN ${WHOLE_LANE} ELSE greatest(${SHARED.least}, ${SHARED.inAll} / ${lanes}) END`;
+/** Where lanes are no more, all of these rows are read of each on every database. */
+export const FEW_LANES = 41;
+/** Queues longer than their share that one poll looks deeper at. */
+export const DEEPER_PER_POLL = 25;
 /** Solid Queue takes a process for dead after this long without a heartbeat (process_alive_threshold, unless it was changed). */
 export const ALIVE_MINUTES = 5;
 /** Processes that are read. */
@@ -32,7 +40,10 @@ interface Part {
   text?: string;
 }
 
-function select(d: Dialect, { part, key, queue, jobs, marked, at, created_at, last_at, text }: Part): string {
+export function select(
+  d: Dialect,
+  { part, key, queue, jobs, marked, at, created_at, last_at, text }: Part,
+): string {
   const time = (expression: string | undefined) => expression ?? d.number('NULL');
   return `SELECT '${part}' AS part, ${d.asText(key ?? 'NULL')} AS ${d.name('key')}, ${d.asText(queue ?? 'NULL')} AS queue,
          ${d.number(jobs ?? '0')} AS jobs, ${d.number(marked ?? '0')} AS marked, ${time(at)} AS ${d.name('at')},
@@ -40,7 +51,7 @@ function select(d: Dialect, { part, key, queue, jobs, marked, at, created_at, la
 }
 
 /** When a job was created. Walks: the primary key of jobs, once. */
-const createdAt = (d: Dialect, id: string): string =>
+export const createdAt = (d: Dialect, id: string): string =>
   `(SELECT ${d.ms('j.created_at')} FROM ${d.table('jobs')} j WHERE j.id = ${id})`;
 
 /** A join would let the planner read all jobs instead of a few thousand by their keys. Walks: the primary key of jobs, once. */
@@ -65,7 +76,7 @@ export const lane = (
     index: string | null;
     range: string;
     order: string;
-    limit: number;
+    limit: number | string;
   },
 ): string => `
   SELECT MIN(queue_name) AS queue, COUNT(*) AS jobs, MIN(created_at) AS ready_at, ${d.idOfEarliest('created_at', 'job_id')} AS oldest_id,
@@ -76,8 +87,8 @@ export const lane = (
            ORDER BY ${order}
            LIMIT ${limit}) seen`;
 
-/** A lane's numbers, under the alias l, as a part of the poll. */
-export const lanePart = (d: Dialect, limit: number): string =>
+/** A lane's numbers, under the alias l, as a part of the poll. `needsProof`: whether one that was not read may be ready for longer. */
+export const lanePart = (d: Dialect, needsProof: string): string =>
   select(d, {
     part: 'lane',
     key: d.key('l.queue'),
@@ -85,24 +96,15 @@ export const lanePart = (d: Dialect, limit: number): string =>
     jobs: 'l.jobs',
     at: d.ms('l.ready_at'),
     created_at: createdAt(d, 'l.oldest_id'),
-    last_at: `CASE WHEN l.jobs >= ${limit} THEN ${createdAt(d, 'l.last_id')} END`,
+    last_at: `CASE WHEN ${needsProof} THEN ${createdAt(d, 'l.last_id')} END`,
   });
 
-/** Ready rows that were written first, whatever their queue. Walks: the primary key, which keeps the order of writing. */
-const first = (d: Dialect): string => `
-  ${select(d, {
-    part: 'first',
-    key: d.key('w.queue'),
-    queue: 'w.queue',
-    jobs: 'w.jobs',
-    at: d.ms('w.ready_at'),
-    created_at: createdAt(d, 'w.oldest_id'),
-    last_at: d.ms('w.last_ready_at'),
-  })}
-    FROM (SELECT MIN(queue_name) AS queue, COUNT(*) AS jobs, MIN(created_at) AS ready_at, MAX(created_at) AS last_ready_at,
-                 ${d.idOfEarliest('created_at', 'job_id')} AS oldest_id
-            FROM (SELECT r.queue_name, r.job_id, r.created_at FROM ${d.table('ready_executions')} r ORDER BY r.id LIMIT ${WALK}) seen
-           GROUP BY queue_name) w`;
+/** Of each queue among the ready rows that were written first, the numbers of a lane. Walks: the primary key, which keeps the order of writing. */
+export const firstOfEach = (d: Dialect): string => `
+  SELECT MIN(queue_name) AS queue, COUNT(*) AS jobs, MIN(created_at) AS ready_at, MAX(created_at) AS last_ready_at,
+         ${d.idOfEarliest('created_at', 'job_id')} AS oldest_id
+    FROM (SELECT r.queue_name, r.job_id, r.created_at FROM ${d.table('ready_executions')} r ORDER BY r.id LIMIT ${WALK}) written
+   GROUP BY queue_name`;
 
 /** Of rows that were picked from scheduled executions. A due one waits for the dispatcher: it is ready, and nobody may claim it. */
 export const scheduledOf = (d: Dialect, picked: string): string => `
@@ -173,25 +175,21 @@ const finish = (d: Dialect): string => `
   ${select(d, { part: 'finish', last_at: d.ms('finished_at') })}
     FROM (SELECT finished_at FROM ${d.table('jobs')} WHERE finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT 1) f`;
 
-/** All parts but the lanes, to be joined by UNION ALL in brackets. Without an index by queue the first rows are taken, whatever their queue. */
-export function commonParts(
-  d: Dialect,
-  { due, finished, dueByQueue, blockedByQueue }: ServingIndexes,
-): string[] {
-  const anyScheduled = `SELECT queue_name, job_id, scheduled_at FROM ${d.table('scheduled_executions')}${due === null ? '' : d.by(due)} ORDER BY scheduled_at, priority, job_id LIMIT ${WALK}`;
-  const anyBlocked = `SELECT queue_name, job_id FROM ${d.table('blocked_executions')} ORDER BY id LIMIT ${WALK}`;
+/** All parts but the ready jobs, to be joined by UNION ALL in brackets. Of scheduled and blocked jobs the first are taken, whatever their queue. */
+export function commonParts(d: Dialect, { due, finished }: ServingIndexes): string[] {
+  const scheduled = `SELECT queue_name, job_id, scheduled_at FROM ${d.table('scheduled_executions')}${due === null ? '' : d.by(due)} ORDER BY scheduled_at, priority, job_id LIMIT ${WALK}`;
+  const blocked = `SELECT queue_name, job_id FROM ${d.table('blocked_executions')} ORDER BY id LIMIT ${WALK}`;
   return [
-    ...[first(d), running(d), failed(d), pauses(d), processes(d)],
+    ...[running(d), failed(d), pauses(d), processes(d)],
     ...(finished === null ? [] : [finish(d)]),
-    ...(dueByQueue === null ? [scheduledOf(d, anyScheduled)] : []),
-    ...(blockedByQueue === null ? [blockedOf(d, anyBlocked)] : []),
+    ...[scheduledOf(d, scheduled), blockedOf(d, blocked)],
   ];
 }
 
 /** The first scheduled or blocked rows of one queue, in an index that begins with its name. `condition` picks the queue. */
-export const scheduledPick = (d: Dialect, index: string, condition: string): string =>
-  `SELECT queue_name, job_id, scheduled_at FROM ${d.table('scheduled_executions')}${d.by(index)} WHERE ${condition} ORDER BY queue_name, scheduled_at LIMIT ${SIDE}`;
-export const blockedPick = (d: Dialect, index: string, condition: string): string =>
-  `SELECT queue_name, job_id FROM ${d.table('blocked_executions')}${d.by(index)} WHERE ${condition} ORDER BY queue_name LIMIT ${SIDE}`;
+export const scheduledPick = (d: Dialect, index: string, condition: string, limit: number): string =>
+  `SELECT queue_name, job_id, scheduled_at FROM ${d.table('scheduled_executions')}${d.by(index)} WHERE ${condition} ORDER BY queue_name, scheduled_at LIMIT ${limit}`;
+export const blockedPick = (d: Dialect, index: string, condition: string, limit: number): string =>
+  `SELECT queue_name, job_id FROM ${d.table('blocked_executions')}${d.by(index)} WHERE ${condition} ORDER BY queue_name LIMIT ${limit}`;
 
 export const clock = (d: Dialect): string => `SELECT ${d.clockMs} AS now`;

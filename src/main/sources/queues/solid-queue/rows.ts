@@ -14,6 +14,7 @@ export type LaneRow = z.infer<typeof laneRow>;
 const parts = [
   'lane',
   'first',
+  'horizon',
   'scheduled',
   'blocked',
   'running',
@@ -26,7 +27,8 @@ const parts = [
 /**
  * What one part of a poll says of one queue (poll-sql.ts). `jobs`: how many were seen. The other columns, by part:
  * - lane: `at` the earliest moment of readiness, `created_at` of that job, `last_at` creation of the last one where there may be more;
- * - first: of the rows that became ready first, likewise, `last_at` when the last one became ready;
+ * - first: where one of the rows that became ready first is earlier than all that the queue's lanes show, `at` and `created_at` of it;
+ * - horizon: of all those rows, `last_at` when the last one became ready;
  * - scheduled: `marked` those that are due, `at` and `created_at` of the first of them, `last_at` of the last;
  * - running: `marked` stale ones, `at` the earliest start of the others, `last_at` the latest start;
  * - pause: `last_at` since when;

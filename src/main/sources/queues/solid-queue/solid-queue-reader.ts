@@ -7,21 +7,30 @@ import type {
   LocksQuery,
   QueueJobDetail,
 } from '../../../../contract/queue-jobs.ts';
+import type { Count } from '../../../../core/count.ts';
 import type { TenantInfo } from '../../../../core/sample.ts';
 import type { WatchedTables } from '../../health/watched-tables.ts';
+import { withDeeperCounts } from '../deeper-counts.ts';
+import { DepthMemory } from '../depth-memory.ts';
 import type { QueueRead, QueueReader } from '../queue-reader.ts';
 import { solidQueueCapabilities } from './capabilities.ts';
 import { jobDetail } from './job-detail.ts';
 import { jobsPage, locksPage } from './job-lists.ts';
 import { pollSample } from './poll-sample.ts';
-import { clock, laneLimit, LANES, QUEUES } from './poll-sql.ts';
+import { readByQueue } from './read-by-queue.ts';
+import { clock, DEEPER_PER_POLL, FEW_LANES, LANES, QUEUES, WHOLE_LANE } from './poll-sql.ts';
 import { pollWarnings } from './poll-warnings.ts';
-import { clockRow, laneRow, partRow, queueRow, type PartRow } from './rows.ts';
-import type { SqlSession, Statements } from './statements.ts';
+import { clockRow, queueRow, type QueueRow } from './rows.ts';
+import type { Ask, SqlSession, Statements } from './statements.ts';
 import { PREFIX, systemOf, type Relation } from './tables.ts';
 import { watchedTables } from './watched.ts';
 
 const readRow = z.object({ Value: z.coerce.number() });
+/**
+ * Names of many queues are kept so long: an index from which done jobs were deleted has an entry for each until the next vacuum. Queues
+ * that have jobs in any other place are seen by every poll.
+ */
+const NAMES_KEPT_MS = 60_000;
 
 export class SolidQueueReader<S extends SqlSession> implements QueueReader<S> {
   readonly system: string;
@@ -31,6 +40,12 @@ export class SolidQueueReader<S extends SqlSession> implements QueueReader<S> {
   readonly #statements: Statements;
   readonly #relations: readonly Relation[];
   readonly #lasting: readonly string[];
+  readonly #depths = new DepthMemory<string>(DEEPER_PER_POLL);
+  /** Lanes at the last poll; null where that is not known, and when the last one failed. */
+  #lanes: number | null = null;
+  /** Queues as last asked for, at a moment of the database. */
+  #queues: { rows: readonly QueueRow[]; atMs: number } | null = null;
+  #databaseTimeMs = -Infinity;
   /** Of the last poll. */
   #passing: readonly string[] = [];
 
@@ -46,36 +61,57 @@ export class SolidQueueReader<S extends SqlSession> implements QueueReader<S> {
   }
 
   async tenants(session: S, signal: AbortSignal): Promise<TenantInfo[]> {
-    const rows = await session.rows(queueRow, this.#statements.queues, signal);
+    const rows = await this.#askQueues((row, sql) => session.rows(row, sql, signal));
     return rows.slice(0, QUEUES).map(({ name }) => ({ id: name, name, detail: '' }));
   }
 
   async sample(session: S, signal: AbortSignal): Promise<QueueRead> {
-    const { dialect, indexes, ddl, ...statements } = this.#statements;
+    const { dialect, ddl, ...statements } = this.#statements;
+    const ask: Ask = (row, sql) => session.rows(row, sql, signal);
     const before = await this.#rowsRead(session, signal);
-    const queues = await session.rows(queueRow, statements.queues, signal);
-    const lanes = await session.rows(laneRow, statements.lanes, signal);
+    const lastLanes = this.#lanes;
+    this.#lanes = null;
+    const { rows, lanes, laneLimit } = await statements.poll(ask, lastLanes);
+    this.#lanes = lanes;
+    const queues = this.#keptQueues() ?? (await this.#askQueues(ask));
     const watched = queues.slice(0, QUEUES);
-    const limit = laneLimit(lanes.length);
-    const found = { lanes: lanes.slice(0, LANES), limit, queues: watched.map(({ name }) => name) };
-    const rows: PartRow[] = [];
-    for (const sql of statements.poll(found)) rows.push(...(await session.rows(partRow, sql, signal)));
-    const after = await this.#rowsRead(session, signal);
+    const names = watched.map(({ name }) => name);
+    const scheduled = await readByQueue(ask, {
+      rows,
+      part: 'scheduled',
+      names,
+      ofEach: statements.scheduledOfEach,
+    });
+    const blocked = await readByQueue(ask, {
+      rows,
+      part: 'blocked',
+      names,
+      ofEach: statements.blockedOfEach,
+    });
     const { now } = await session.row(clockRow, clock(dialect), signal);
-    const more = { queues: queues.length > QUEUES, lanes: lanes.length > LANES };
+    this.#databaseTimeMs = now;
+    const more = { queues: queues.length > QUEUES, lanes: lanes > LANES };
     const sample = pollSample({
       queues: watched,
       moreQueues: more.queues,
-      rows,
-      laneLimit: limit,
-      moreLanes: more.lanes,
-      scheduledByQueue: indexes.dueByQueue !== null,
-      blockedByQueue: indexes.blockedByQueue !== null,
+      rows: [
+        ...rows.filter(({ part }) => part !== 'scheduled' && part !== 'blocked'),
+        ...scheduled.rows,
+        ...blocked.rows,
+      ],
+      ...{ laneLimit, moreLanes: more.lanes, scheduledLimit: scheduled.limit, blockedLimit: blocked.limit },
     });
     this.#passing = pollWarnings(sample, more, ddl);
+    const tenants = await withDeeperCounts(sample.tenants, {
+      // A whole lane says enough.
+      long: laneLimit < WHOLE_LANE ? sample.long : new Map<string, Count>(),
+      memory: this.#depths,
+      count: (ids) => statements.depths(ask, ids),
+    });
+    const after = await this.#rowsRead(session, signal);
     return {
       databaseTimeMs: now,
-      tenants: sample.tenants,
+      tenants,
       workers: sample.workers,
       kinds: null,
       rowsRead: before === null || after === null ? null : after - before,
@@ -96,6 +132,18 @@ export class SolidQueueReader<S extends SqlSession> implements QueueReader<S> {
 
   watched(): Promise<WatchedTables> {
     return Promise.resolve(watchedTables(this.#statements));
+  }
+
+  #keptQueues(): readonly QueueRow[] | null {
+    const kept = this.#queues;
+    if (kept === null || kept.rows.length <= FEW_LANES) return null;
+    return this.#databaseTimeMs - kept.atMs < NAMES_KEPT_MS ? kept.rows : null;
+  }
+
+  async #askQueues(ask: Ask): Promise<readonly QueueRow[]> {
+    const rows = await ask(queueRow, this.#statements.queues);
+    this.#queues = { rows, atMs: this.#databaseTimeMs };
+    return rows;
   }
 
   #looks() {

@@ -1,11 +1,10 @@
 // What lives on Solid Queue's tables: its claims and its dispatcher's, and what Headway reads.
 import type { ExaminedStatement, WantedIndex, WatchedTables } from '../../health/watched-tables.ts';
 import * as look from './look-sql.ts';
-import { laneLimit } from './poll-sql.ts';
 import type { Statements } from './statements.ts';
 import { NEEDED, type TableName } from './tables.ts';
 
-export function watchedTables({ dialect: d, queues, lanes, poll }: Statements): WatchedTables {
+export function watchedTables({ dialect: d, queues, examples }: Statements): WatchedTables {
   const wants = (table: TableName, columns: string[], why: string): WantedIndex => ({
     table: d.table(table),
     columns,
@@ -14,7 +13,6 @@ export function watchedTables({ dialect: d, queues, lanes, poll }: Statements): 
   });
   const ready = d.table('ready_executions');
   const queue = 'default';
-  const one = { lanes: [{ name: queue, priority: 0 }], limit: laneLimit(1), queues: [queue] };
   const any = { dialect: d, hasNames: false };
   const page = { tenantId: null, after: null, limit: 101 };
   const lane = wants(
@@ -67,11 +65,13 @@ export function watchedTables({ dialect: d, queues, lanes, poll }: Statements): 
       sql: queues.trim(),
       wants: [wants('jobs', ['queue_name'], 'Each poll reads every job for the names of the queues')],
     },
-    { name: 'Headway’s list of queues and priorities', sql: lanes.trim(), wants: [lane] },
-    ...poll(one).map((sql, i, all) => ({
-      name: all.length === 1 ? 'Headway’s poll' : `Headway’s poll, part ${i + 1}`,
+    ...examples.map(({ name, sql, walks }) => ({
+      name,
       sql: sql.trim(),
-      wants: i === 0 ? [wants('jobs', ['finished_at'], 'Each poll looks for the newest finish')] : [lane],
+      wants:
+        walks === 'finished'
+          ? [wants('jobs', ['finished_at'], 'Each poll looks for the newest finish')]
+          : [lane],
     })),
     { name: 'Headway’s list of ready jobs', sql: look.byRow(any, 'ready', page).trim(), wants: [] },
     {
