@@ -65,6 +65,7 @@ export function watchedTables(
       },
       {
         name: 'Headway’s poll',
+        own: true,
         sql: inPoll,
         wants: (Object.keys(poll.INDEXES) as poll.IndexName[]).map((name) =>
           wanted(name, 'Headway leaves out what it cannot find by this index.'),
@@ -72,6 +73,7 @@ export function watchedTables(
       },
       {
         name: 'Headway’s list of ready jobs',
+        own: true,
         sql: firstPage,
         wants: [wanted('waiting', 'A page sorts every waiting job of the queue.')],
       },

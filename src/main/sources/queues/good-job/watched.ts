@@ -36,11 +36,13 @@ SELECT * FROM ${jobs} WHERE id IN (
     { name: 'GoodJob’s claim of one queue', sql: claim(` AND queue_name = 'default'`), wants: [] },
     {
       name: 'Headway’s list of queues',
+      own: true,
       sql: poll.queues(tables).trim(),
       wants: tables.indexes.queues ? [] : [byQueue],
     },
     {
       name: 'Headway’s poll',
+      own: true,
       sql: poll.poll(tables).trim(),
       wants: [
         byQueue,
@@ -60,8 +62,18 @@ SELECT * FROM ${jobs} WHERE id IN (
         ),
       ],
     },
-    { name: 'Headway’s list of ready jobs', sql: look.list(tables, 'ready', page).trim(), wants: [] },
-    { name: 'Headway’s list of dead jobs', sql: look.list(tables, 'dead', page).trim(), wants: [] },
+    {
+      name: 'Headway’s list of ready jobs',
+      own: true,
+      sql: look.list(tables, 'ready', page).trim(),
+      wants: [],
+    },
+    {
+      name: 'Headway’s list of dead jobs',
+      own: true,
+      sql: look.list(tables, 'dead', page).trim(),
+      wants: [],
+    },
   ];
   return { tables: Object.keys(NEEDED).map((name) => table(schema, name)), statements };
 }

@@ -39,6 +39,7 @@ export function watchedTables(schema: string, plan: sql.PollPlan, taskIds: reado
       },
       {
         name: 'Headway’s poll',
+        own: true,
         sql: sql.poll(schema, plan),
         wants: [
           { ...claims, why: 'A poll reads every job that is ready.' },
@@ -53,6 +54,7 @@ export function watchedTables(schema: string, plan: sql.PollPlan, taskIds: reado
       },
       {
         name: 'Headway’s list of running jobs',
+        own: true,
         sql: list,
         wants: [{ ...unclaimable, why: 'A page reads the whole table.' }],
       },

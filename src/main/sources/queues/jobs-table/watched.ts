@@ -33,13 +33,14 @@ export function watchedTable(table: LookTable, poll: string, sample: SampleValue
   };
   const statements: ExaminedStatement[] = [
     ...programStatements(table, sample),
-    { name: 'Headway’s poll', sql: poll.trim(), wants: [own] },
+    { name: 'Headway’s poll', own: true, sql: poll.trim(), wants: [own] },
   ];
   for (const list of ['ready', 'dead'] as const) {
     const plan = listPlan(table, list, sample.tenant !== null);
     if (plan.branches.length === 0) continue;
     const sql = listJobs(table, plan, { tenantId: sample.tenant, place: null, limit: PAGE });
-    if (sql !== null) statements.push({ name: `Headway’s list of ${list} jobs`, sql: sql.trim(), wants: [] });
+    if (sql !== null)
+      statements.push({ name: `Headway’s list of ${list} jobs`, own: true, sql: sql.trim(), wants: [] });
   }
   return { tables: [table.name], statements };
 }

@@ -60,22 +60,26 @@ function statementsOn(dialect: Dialect, queue: QueueRow, table: string): Examine
       : [
           {
             name: `Headway’s poll of waiting jobs ${of}`,
+            own: true as const,
             sql: waiting(dialect, queue.read_table, queue.waiting, names, limitsOf(1)).trim(),
             wants: forWaiting,
           },
         ]),
     {
       name: `Headway’s poll of running jobs ${of}`,
+      own: true as const,
       sql: running(dialect, queue.read_table, 'index', names, limitsOf(1)).trim(),
       wants: forRunning,
     },
     {
       name: `Headway’s list of ready jobs ${of}`,
+      own: true as const,
       sql: list(dialect, 'ready', [part], first, page).trim(),
       wants: forWaiting,
     },
     {
       name: `Headway’s list of failed jobs ${of}`,
+      own: true as const,
       sql: list(dialect, 'dead', [{ ...part, access: 'index' }], first, page).trim(),
       wants: wanted('dead', 'A list of the queue’s failed jobs reads all of its jobs'),
     },

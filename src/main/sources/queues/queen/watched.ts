@@ -48,11 +48,13 @@ export function watchedTables(dialect: Dialect): WatchedTables {
       },
       {
         name: "Headway's poll of ten partitions",
+        own: true,
         sql: consumers(dialect, 10, 20).replaceAll('$1', after).trim(),
         wants: [byCursor, byGroup],
       },
       {
         name: "Headway's list of waiting messages",
+        own: true,
         sql: [queue, partition, `'-infinity'`, after, `''`, '100']
           .reduce(
             (statement, value, i) => statement.replaceAll(`$${i + 1}`, value),

@@ -62,6 +62,7 @@ export function watchedTables({ dialect: d, queues, examples }: Statements): Wat
     },
     {
       name: 'Headway’s list of queues',
+      own: true,
       sql: queues.trim(),
       wants: [wants('jobs', ['queue_name'], 'Each poll reads every job for the names of the queues')],
     },
@@ -73,9 +74,15 @@ export function watchedTables({ dialect: d, queues, examples }: Statements): Wat
           ? [wants('jobs', ['finished_at'], 'Each poll looks for the newest finish')]
           : [lane],
     })),
-    { name: 'Headway’s list of ready jobs', sql: look.byRow(any, 'ready', page).trim(), wants: [] },
+    {
+      name: 'Headway’s list of ready jobs',
+      own: true,
+      sql: look.byRow(any, 'ready', page).trim(),
+      wants: [],
+    },
     {
       name: 'Headway’s list of delayed jobs',
+      own: true,
       sql: look.byTime(any, 'delayed', page).trim(),
       wants: [
         wants(
