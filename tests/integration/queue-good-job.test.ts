@@ -167,6 +167,42 @@ describe.each(['newest', 'legacy'] as const)('the %s generation', (generation) =
       ).toBe(true);
   });
 
+  test('many queues share the rows that are read, and long ones are looked deeper at in turn', async () => {
+    for (let i = 0; i < 30; i++) await server.bulk(`short ${i}`, 20);
+    for (let i = 0; i < 60; i++) await server.bulk(`long ${i}`, i < 15 ? 180 : 500);
+    await server.bulk('later', 300, { scheduled_at: ago('-600 - n') });
+    await db.query('ANALYZE');
+    await using source = server.source({ statementTimeoutMs: 5_000 });
+    const told = async () => {
+      const sample = await source.snapshot(never);
+      const truth = await bruteForce(server, sample.databaseTimeMs);
+      for (const { tenantId, ready, delayed, oldestReady } of sample.tenants) {
+        const real = truth.get(tenantId) ?? { ready: NaN, delayed: NaN, readyAtMs: null };
+        expect(oldestReady?.readyAtMs ?? null).toBe(real.readyAtMs);
+        expect([tenantId, delayed]).toEqual([tenantId, { value: real.delayed, kind: 'exact' }]);
+        if (ready.kind === 'exact') expect([tenantId, ready.value]).toEqual([tenantId, real.ready]);
+        else if (ready.kind === 'at-least') expect(ready.value).toBeLessThanOrEqual(real.ready);
+        else {
+          expect(ready.value).toBeLessThanOrEqual(real.ready * 2);
+          expect(real.ready).toBeLessThanOrEqual(ready.value * 2);
+        }
+      }
+      return Map.groupBy(sample.tenants, ({ ready }) => ready.kind);
+    };
+    const first = await told();
+    expect(first.get('at-least')?.length).toBeGreaterThan(0);
+    await told();
+    const learnt = await told();
+    // Before 4.0 nothing leads to how long they are.
+    expect(learnt.get('at-least')?.length ?? 0).toBe(byRow ? 0 : 60);
+    expect(learnt.get('estimate')?.length ?? 0).toBeGreaterThanOrEqual(byRow ? 15 : 0);
+    // More than are looked at without regard to queues: then each queue's first.
+    await server.bulk('much later', 2_100, { scheduled_at: ago('-900 - n') });
+    const many = await source.snapshot(never);
+    expect(tenantOf(many, 'much later').delayed).toEqual({ value: 90, kind: 'at-least' });
+    expect(tenantOf(many, 'short 3').delayed).toEqual({ value: 0, kind: 'exact' });
+  });
+
   test('long queues: every number holds with its bound', async () => {
     await server.bulk('just', 401);
     await server.bulk('over', 402);

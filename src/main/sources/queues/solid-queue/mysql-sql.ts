@@ -27,6 +27,14 @@ import { PREFIX, type ServingIndexes } from './tables.ts';
 
 /** Queues that one statement looks at by an index of theirs. */
 const LOOKS = 100;
+/** Lanes that one statement looks at as it finds them: some ten milliseconds, far inside its time limit. */
+const LANES_AT_ONCE = 1_250;
+
+/** A queue from whose lanes on others are looked for; `after`: without its own. */
+interface From {
+  queue: string;
+  after: boolean;
+}
 
 const inDatabase = (database: string, alias: string) =>
   `${alias}.TABLE_SCHEMA = ${escape(database)} AND LEFT(${alias}.TABLE_NAME, ${PREFIX.length}) = '${PREFIX}'`;
@@ -72,7 +80,7 @@ export const mysqlStatements = (database: string, indexes: ServingIndexes): Stat
       },
       {
         name: 'Headway’s look at the ready jobs of many queues',
-        sql: manyLanes(d, indexes, laneLimit(LANES)),
+        sql: manyLanes(d, indexes, { limit: laneLimit(LANES), from: null }),
         walks: 'lanes',
       },
     ],
@@ -102,11 +110,16 @@ const queues = (d: Dialect, { queues: index }: ServingIndexes): string => `
   SELECT ${d.key('queue_name')} AS ${d.name('key')}, queue_name AS name
     FROM (SELECT queue_name FROM ${d.table('jobs')}${loosely(index)} GROUP BY queue_name LIMIT ${QUEUES + 1}) walked`;
 
-/** Lanes that have ready jobs. Walks: (queue_name, priority, job_id), loosely. */
-const lanes = (d: Dialect, { lanes: index }: ServingIndexes): string => `
+/** Lanes that have ready jobs, in order. Walks: (queue_name, priority, job_id), loosely. */
+const lanes = (
+  d: Dialect,
+  { lanes: index }: ServingIndexes,
+  { from, limit }: { from: From | null; limit: number } = { from: null, limit: LANES + 1 },
+): string => `
   SELECT queue_name AS name, priority
     FROM (SELECT queue_name, priority FROM ${d.table('ready_executions')}${loosely(index)}
-           GROUP BY queue_name, priority LIMIT ${LANES + 1}) walked`;
+          ${from === null ? '' : `WHERE queue_name ${from.after ? '>' : '>='} ${d.text(from.queue)}`}
+           GROUP BY queue_name, priority ORDER BY queue_name, priority LIMIT ${limit}) walked`;
 
 /** The first jobs of one lane, all of them read. Walks: (queue_name, priority, job_id), an entry and its row a job. */
 const wholeLane = (d: Dialect, { lanes: index }: ServingIndexes, { name, priority }: LaneRow): string => `
@@ -119,12 +132,16 @@ const wholeLane = (d: Dialect, { lanes: index }: ServingIndexes, { name, priorit
     })}) l`;
 
 /**
- * Every lane in one statement, where a bracket for each would be planned for longer than it runs: whether it has `limit` jobs, by
+ * Lanes in order, many in one statement, where a bracket for each would be planned for longer than it runs: whether it has `limit` jobs, by
  * entries alone; then the first one and the creation of the second, before which no other can have become ready; of a shorter
  * one all. A correlated look takes no other range than a whole lane, which is why no more of it is read by its
  * place. Walks: (queue_name, priority, job_id), loosely, then `limit` entries a lane; the primary key of jobs twice.
  */
-function manyLanes(d: Dialect, indexes: ServingIndexes, limit: number): string {
+function manyLanes(
+  d: Dialect,
+  indexes: ServingIndexes,
+  { limit, from }: { limit: number; from: From | null },
+): string {
   const ready = d.table('ready_executions');
   const inLane = (what: string) =>
     `SELECT ${what} FROM ${ready} r${indexes.lanes === null ? '' : d.by(indexes.lanes)} WHERE r.queue_name = q.name AND r.priority = q.priority`;
@@ -147,9 +164,9 @@ function manyLanes(d: Dialect, indexes: ServingIndexes, limit: number): string {
                       ELSE (${inLane(`CONCAT(COUNT(*), '/', MIN(${first}))`)}) END AS found,
                  CASE WHEN q.is_long THEN (${inLane('r.job_id')} ${place(2)}) END AS second_id
             FROM (SELECT q.name, q.priority, (${inLane('1')} ${place(limit)}) IS NOT NULL AS is_long
-                    FROM (${lanes(d, indexes)}) q
-                   LIMIT ${LANES + 1}) q
-           LIMIT ${LANES + 1}) l`;
+                    FROM (${lanes(d, indexes, { from, limit: LANES_AT_ONCE })}) q
+                   LIMIT ${LANES_AT_ONCE}) q
+           LIMIT ${LANES_AT_ONCE}) l`;
 }
 
 const firstRow = z.object({
@@ -179,7 +196,7 @@ async function readLanes(
 ): Promise<LanesRead> {
   if (lastLanes !== null && lastLanes > FEW_LANES) {
     const limit = laneLimit(lastLanes);
-    const rows = await ask(partRow, manyLanes(d, indexes, limit));
+    const rows = await readManyLanes(ask, (from) => manyLanes(d, indexes, { limit, from }));
     return { rows, lanes: rows.length, laneLimit: limit };
   }
   const found = await ask(laneRow, lanes(d, indexes));
@@ -187,6 +204,22 @@ async function readLanes(
   if (found.length > FEW_LANES) return readLanes(d, indexes, ask, found.length);
   const rows = await ask(partRow, union(found.map((each) => wholeLane(d, indexes, each))));
   return { rows, lanes: found.length, laneLimit: WHOLE_LANE };
+}
+
+/** Until there are no more, or more than are looked at. The last queue of a statement may be cut, and is read again with the next one. */
+async function readManyLanes(ask: Ask, sql: (from: From | null) => string): Promise<PartRow[]> {
+  const rows: PartRow[] = [];
+  let from: From | null = null;
+  while (rows.length <= LANES) {
+    const some: PartRow[] = await ask(partRow, sql(from));
+    const last = some.at(-1);
+    if (some.length < LANES_AT_ONCE || last === undefined || last.queue === null) return [...rows, ...some];
+    const whole = some.filter(({ key }) => key !== last.key);
+    // A queue of so many priorities is not read on: it has more than anybody looks at.
+    from = { queue: last.queue, after: whole.length === 0 };
+    rows.push(...(whole.length === 0 ? some : whole));
+  }
+  return rows;
 }
 
 /** Of what was written first, how far that reaches, and the queues whose lanes do not show it. */
