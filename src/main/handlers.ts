@@ -34,6 +34,9 @@ export interface Services {
   clock: Clock;
 }
 
+/** NOT YET: to be written. */
+const notYet = (): Promise<never> => Promise.reject(new Error('not yet'));
+
 export function methodHandlers(services: Services): MethodHandlers {
   const { connections, editor, hostKeys, history, alerts, engines, settings, user, clock } = services;
   const nothing = {};
@@ -59,6 +62,10 @@ export function methodHandlers(services: Services): MethodHandlers {
       return nothing;
     },
     'history.query': (query) => history.query(query),
+    'logs.stored': notYet,
+    'logs.context': notYet,
+    'timing.analysis': notYet,
+    'timing.sizes': notYet,
     'alerts.acknowledge': ({ alertId }) => {
       alerts.acknowledge(alertId, user, clock.now());
       return Promise.resolve(nothing);
@@ -138,6 +145,7 @@ export function streamHandlers(services: Services): StreamHandlers {
       monitor.onStop(() => sink.fail(removed(connectionId)), signal);
       return Promise.resolve(monitor.logs.follow(sink.emit, clock.now(), signal));
     },
+    logSearch: notYet,
     alerts: (_params, { emit }, signal) => Promise.resolve(alerts.follow(emit, signal)),
     engine: ({ connectionId }, sink, signal) => {
       connections.get(connectionId).onStop(() => sink.fail(removed(connectionId)), signal);

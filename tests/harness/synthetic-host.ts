@@ -1,5 +1,6 @@
 // A host with made-up data behind the real web face: for looking at the window without a database, and for
 // measuring it. `node tests/harness/synthetic-host.ts --tenants 1000 --lines 1000` prints the URL to open.
+import { logSearchPlay } from './synthetic/log-search-play.ts';
 import { queuePlay } from './synthetic/queue-play.ts';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -196,6 +197,7 @@ class Stage {
         return Promise.resolve({});
       },
       ...queuePlay,
+      ...logSearchPlay.methods,
       'rules.list': () => Promise.resolve(rules),
       'rules.change': ({ rule: id, change }) => {
         const rule = rules.find((candidate) => candidate.id === id);
@@ -279,6 +281,7 @@ class Stage {
         lines.listen((tail) => sink.emit(tail), signal);
         return Promise.resolve(log.tail(500));
       },
+      ...logSearchPlay.streams,
       alerts: (_, sink, signal) => {
         alerts.listen((change) => sink.emit(change), signal);
         return Promise.resolve({

@@ -6,22 +6,32 @@
 //   level>=warn  status=error  source=mail-1  kind=example.org  job=4711  error=timeout
 //   total_ms>1000  deliver_ms>2s  size>1MB     any field of a [TIMING] record
 //   queue_id=88                   any other name: key=value or "key": value in the text
-import type { LogLevel, LogLine } from '../../../contract/logs.ts';
+import type { TimingRecord } from './timing.ts';
+
+export type FilterLevel = 'debug' | 'info' | 'warn' | 'error';
+
+/** What a filter looks at; a log line of any form fits it. */
+export interface FilterLine {
+  source: string;
+  level: FilterLevel | null;
+  text: string;
+  timing: TimingRecord | null;
+}
 
 export interface LogFilter {
   readonly text: string;
   /** What is wrong with terms that were left out. */
   readonly problems: readonly string[];
   readonly isEmpty: boolean;
-  matches(line: LogLine): boolean;
+  matches(line: FilterLine): boolean;
 }
 
 type Operator = '=' | '!=' | '>' | '>=' | '<' | '<=';
-type Test = (line: LogLine) => boolean;
+type Test = (line: FilterLine) => boolean;
 type NameOf = (tenantId: string) => string | undefined;
 
 const TERM = /(-?)(?:"([^"]*)("?)|([A-Za-z_][\w.-]*)(!=|>=|<=|=|>|<)(?:"([^"]*)("?)|(\S*))|(\S+))/g;
-const levels: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
+const levels: readonly FilterLevel[] = ['debug', 'info', 'warn', 'error'];
 
 /** Parses a filter. A term that is wrong is named in `problems` and does not count. */
 export function parseLogFilter(text: string, nameOf: NameOf = () => undefined): LogFilter {
@@ -104,7 +114,7 @@ function levelTest(operator: Operator, value: string): Test | string {
 }
 
 /** Fields that are words; each says whether a line's own equals the wanted one (in small letters). */
-function textOf(name: string, nameOf: NameOf): ((line: LogLine, wanted: string) => boolean) | null {
+function textOf(name: string, nameOf: NameOf): ((line: FilterLine, wanted: string) => boolean) | null {
   switch (name) {
     case 'tenant':
     case 'server':
