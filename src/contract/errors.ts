@@ -1,68 +1,14 @@
-// Failures that are expected: each has a code, says what, where and what to do, and travels as plain data.
+// The schemas of failures; what they are is in headway-error.ts.
 import { z } from 'zod';
+import { errorCodes, type WireError } from './headway-error.ts';
 
-export const errorCodeSchema = z.enum([
-  'bad-request',
-  'not-found',
-  'conflict',
-  'unauthorized',
-  'settings-invalid',
-  'secret-missing',
-  'host-unknown',
-  'unreachable',
-  'timeout',
-  'authentication-failed',
-  'database-unknown',
-  'schema-mismatch',
-  'grant-missing',
-  'tls-failed',
-  'host-key-unknown',
-  'host-key-changed',
-  'file-missing',
-  'command-failed',
-  'budget-exceeded',
-  'cancelled',
-  'storage-failed',
-  'internal',
-]);
-export type ErrorCode = z.infer<typeof errorCodeSchema>;
+export { HeadwayError, toWireError, type ErrorCode, type WireError } from './headway-error.ts';
 
-export const wireErrorSchema = z.object({
+export const errorCodeSchema = z.enum(errorCodes);
+
+export const wireErrorSchema: z.ZodType<WireError> = z.object({
   code: errorCodeSchema,
-  /** What went wrong, where, and the next step, in words an engineer reads at night. */
   message: z.string(),
   retryable: z.boolean(),
   details: z.record(z.string(), z.string()).optional(),
 });
-export type WireError = z.infer<typeof wireErrorSchema>;
-
-/** An expected failure. `message` names the thing and the next step; it must never hold a secret. */
-export class HeadwayError extends Error {
-  readonly code: ErrorCode;
-  readonly retryable: boolean;
-  readonly details: Record<string, string> | undefined;
-
-  constructor(
-    code: ErrorCode,
-    message: string,
-    options: { retryable?: boolean; details?: Record<string, string>; cause?: unknown } = {},
-  ) {
-    super(message, { cause: options.cause });
-    this.name = 'HeadwayError';
-    this.code = code;
-    this.retryable = options.retryable ?? false;
-    this.details = options.details;
-  }
-
-  toWire(): WireError {
-    const { code, message, retryable, details } = this;
-    return details === undefined ? { code, message, retryable } : { code, message, retryable, details };
-  }
-}
-
-/** Any thrown value as plain data; what is not a HeadwayError is a bug and says so without its stack. */
-export function toWireError(thrown: unknown): WireError {
-  if (thrown instanceof HeadwayError) return thrown.toWire();
-  const message = thrown instanceof Error ? thrown.message : String(thrown);
-  return { code: 'internal', message: `Internal error: ${message}`, retryable: false };
-}

@@ -10,6 +10,12 @@ export interface TimingEntry {
   stages: readonly (readonly [stage: string, ms: number])[];
 }
 
+/** A group's stages in a fixed order. */
+export interface ReportRow {
+  /** `durationsMs` in the order of the row's stages. */
+  add(failed: boolean, startedAtMs: number | null, durationsMs: Float64Array): void;
+}
+
 export interface StageFigures {
   stage: string;
   count: number;
@@ -85,6 +91,26 @@ export class TimingReport {
       stage.sumMs += ms;
       stage.sketch.add(ms);
     }
+  }
+
+  /** For many entries of one group and with the same stages: what `add` looks up each time is looked up once. */
+  row(groupName: string, stageNames: readonly string[]): ReportRow {
+    const group = this.#group(groupName);
+    const stages = stageNames.map((name) => stageOf(group, name));
+    return {
+      add: (failed, startedAtMs, durationsMs) => {
+        group.count += 1;
+        if (failed) group.failed += 1;
+        if (startedAtMs !== null) this.#span(startedAtMs, startedAtMs);
+        for (let i = 0; i < stages.length; i++) {
+          const stage = stages[i];
+          const ms = durationsMs[i];
+          if (stage === undefined || ms === undefined) continue;
+          stage.sumMs += ms;
+          stage.sketch.add(ms);
+        }
+      },
+    };
   }
 
   /** A `[TIMING]` line that could not be read. */

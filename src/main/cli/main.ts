@@ -1,7 +1,7 @@
 // The `headway` command. Each subcommand has a file of its own; this one only names them, and loads the one that is
 // called: a snapshot needs no web server.
 import { Command, InvalidArgumentError } from 'commander';
-import { toWireError } from '../../contract/errors.ts';
+import { toWireError } from '../../contract/headway-error.ts';
 import type { EnqueueOptions } from './enqueue.ts';
 import type { ServeOptions } from './serve.ts';
 import type { SnapshotOptions } from './snapshot.ts';

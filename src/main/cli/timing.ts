@@ -1,7 +1,7 @@
 // `headway timing`: what `grep TIMING | jq | awk` is used for, for every stage and every tenant at once.
 import { open, stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { HeadwayError } from '../../contract/errors.ts';
+import { HeadwayError } from '../../contract/headway-error.ts';
 import { formatDuration } from '../../core/duration.ts';
 import { type GroupFigures, type ReportFigures, TimingReport } from '../../core/timing-report.ts';
 import { readTimingFiles, readTimingStream } from '../logs/timing-files.ts';

@@ -6,6 +6,8 @@ const TAG = '[TIMING]';
 const MAX_NAME_LENGTH = 256;
 const MAX_ERROR_LENGTH = 2_048;
 const MAX_STAGES = 64;
+/** Fields that may name the tenant; the first that says something does. */
+export const TENANT_FIELDS = ['server_id', 'tenant_id', 'tenant', 'queue'] as const;
 
 export type TimingFound = { record: TimingRecord } | 'none' | 'malformed';
 /** A parsed object, of which anything may be wrong. */
@@ -42,7 +44,7 @@ export interface Timing {
 /** The part of a record that reports need, or null where the object is none; the rules are those of `readTiming`. */
 export function timingFields(fields: TimingFields): Timing | null {
   const totalMs = number(fields['total_ms']);
-  const tenantId = name(fields, 'server_id', 'tenant_id', 'tenant', 'queue');
+  const tenantId = name(fields, ...TENANT_FIELDS);
   if (tenantId === null || totalMs === null || !isDuration(totalMs)) return null;
   const stages: [string, number][] = [];
   for (const field in fields) {
@@ -54,7 +56,7 @@ export function timingFields(fields: TimingFields): Timing | null {
   }
   stages.push(['total', totalMs]);
   const failed = status(fields['status'], fields['error']);
-  return { tenantId, startedAtMs: time(fields['start_time']), status: failed, stages };
+  return { tenantId, startedAtMs: timeOf(fields['start_time']), status: failed, stages };
 }
 
 /** The one `{…}` that begins at `from` (blanks aside), to its own closing brace: tags may follow it. */
@@ -104,7 +106,8 @@ function toRecord(fields: TimingFields): TimingRecord | null {
 const stageNames = new Map<string, string>();
 const STAGE_NAMES_KEPT = 1_000;
 
-function stageOf(field: string): string {
+/** What a field of durations is called: `deliver_ms` is the stage `deliver`. */
+export function stageOf(field: string): string {
   const known = stageNames.get(field);
   if (known !== undefined) return known;
   const stage = inertText(field.slice(0, -3), MAX_NAME_LENGTH);
@@ -117,7 +120,7 @@ function isDuration(ms: number): boolean {
 }
 
 /** The first of these fields that says something. */
-function name(fields: TimingFields, ...keys: string[]): string | null {
+function name(fields: TimingFields, ...keys: readonly string[]): string | null {
   for (const key of keys) {
     const value = text(fields[key], MAX_NAME_LENGTH);
     if (value !== null) return value;
@@ -144,7 +147,7 @@ function size(value: unknown): number | null {
 }
 
 /** An ISO time, or seconds or milliseconds since the epoch. */
-function time(value: unknown): number | null {
+export function timeOf(value: unknown): number | null {
   // "2026-…" is no number: to try costs as much as to read it.
   const count = typeof value === 'string' && value[4] === '-' ? null : number(value);
   if (count !== null && Number.isFinite(count)) return count < 1e11 ? count * 1000 : count;

@@ -4,7 +4,7 @@ import { open, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { createGunzip } from 'node:zlib';
-import { HeadwayError } from '../../contract/errors.ts';
+import { HeadwayError } from '../../contract/headway-error.ts';
 import { TimingReport } from '../../core/timing-report.ts';
 import type { FromTimingThread, TimingRange, TimingThreadData, ToTimingThread } from './timing-messages.ts';
 import { TimingScan } from './timing-scan.ts';

@@ -95,4 +95,79 @@ describe('TimingScan', () => {
     expect(figures.groups[0]).toMatchObject({ group: '(other)', count: 50 });
     expect(figures.all.stages.length).toBeLessThanOrEqual(66);
   });
+
+  it('means the same by a log of objects that look alike as by each of them alone', () => {
+    const number = fc.oneof(
+      fc.integer({ min: -5, max: 1_000_000 }),
+      fc.double({ min: 0, max: 1e7, noNaN: true }),
+      fc.integer({ min: 0, max: 99_999 }).map((cents) => cents / 100),
+    );
+    const word = fc.oneof(
+      fc.constantFrom('success', 'ok', 'error', '', ' 3', '3', 'żółw', 'a"b', 'back\\slash', 'x'.repeat(300)),
+      fc.string({ maxLength: 12, unit: 'binary' }),
+    );
+    const value = fc.oneof(
+      { weight: 8, arbitrary: number },
+      { weight: 3, arbitrary: word },
+      { weight: 1, arbitrary: fc.constantFrom(null, true, [1], { load_ms: 3 }) },
+    );
+    const start = fc.oneof(
+      fc
+        .date({ min: new Date('2020-01-01'), max: new Date('2030-01-01'), noInvalidDate: true })
+        .map((at) => at.toISOString()),
+      fc.constantFrom(
+        '2026-02-30T00:00:00Z',
+        '2026-01-09T24:00:00Z',
+        '2026-01-09 12:00:00',
+        1_767_326_645,
+        null,
+      ),
+    );
+    const names = [
+      'server_id',
+      'tenant',
+      'load_ms',
+      'total_ms',
+      'deliver_ms',
+      'status',
+      'error',
+      'start_time',
+      'note',
+      'q.x-1',
+    ];
+    const form = fc
+      .subarray(names, { minLength: 3 })
+      .chain((chosen) => fc.shuffledSubarray(chosen, { minLength: chosen.length }));
+    const log = form.chain((fields) =>
+      fc.array(
+        fc
+          .tuple(
+            ...fields.map((name) => (name === 'start_time' ? start : name.endsWith('_ms') ? number : value)),
+          )
+          .map((values) => Object.fromEntries(fields.map((name, i) => [name, values[i]]))),
+        { minLength: 2, maxLength: 8 },
+      ),
+    );
+    const tails = ['', ' [worker:1] key=value', '}', ' [TIMING] {"server_id":1,"total_ms":1}'];
+    fc.assert(
+      fc.property(
+        log,
+        fc.constantFrom(...tails),
+        fc.constantFrom(null, 'note', 'server_id'),
+        (objects, tail, groupBy) => {
+          const together = scanned(objects.map((fields) => line(fields, tail)).join(''), groupBy);
+          const alone = new TimingReport();
+          for (const fields of objects) {
+            const one = new TimingReport();
+            const scan = new TimingScan(one, groupBy);
+            scan.push(Buffer.from(line(fields, tail)));
+            scan.end();
+            alone.merge(one.encode());
+          }
+          expect(together).toEqual(alone.figures());
+        },
+      ),
+      { numRuns: 600 },
+    );
+  });
 });

@@ -1,6 +1,7 @@
 // The `[TIMING]` objects of a log, straight from its bytes: for whole files, where a full look at every line would cost
 // ten times as much. What a line means is decided by the same rules as for a live line (read-timing.ts).
 import type { TimingReport } from '../../core/timing-report.ts';
+import { TimingLayout } from './timing-layout.ts';
 import { balancedObject, timingFields, type TimingFields } from './read-timing.ts';
 
 const TAG = Buffer.from('[TIMING]');
@@ -12,6 +13,8 @@ const MAX_LINE_BYTES = 1_048_576;
 export class TimingScan {
   readonly #report: TimingReport;
   readonly #groupBy: string | null;
+  /** The form of the last object that had to be parsed. */
+  #layout: TimingLayout | null = null;
   /** The unfinished line of the chunks so far; null while the rest of an overlong line is skipped. */
   #rest: Buffer | null = Buffer.alloc(0);
 
@@ -59,9 +62,12 @@ export class TimingScan {
   /** Whole lines; those without the tag cost a search for it and no more. */
   #lines(bytes: Buffer): void {
     for (let at = bytes.indexOf(TAG); at >= 0; at = bytes.indexOf(TAG, at)) {
-      const newline = bytes.indexOf(NEWLINE, at);
+      const begin = at + TAG.length;
+      const walked = this.#layout?.add(bytes, begin) ?? -1;
+      // The first tag of a line is the one that counts.
+      const newline = bytes.indexOf(NEWLINE, walked < 0 ? begin : walked);
       const end = newline < 0 ? bytes.length : newline;
-      this.#object(bytes.toString('utf8', at + TAG.length, end));
+      if (walked < 0) this.#object(bytes.toString('utf8', begin, end));
       at = end;
     }
   }
@@ -80,6 +86,7 @@ export class TimingScan {
       startedAtMs: timing.startedAtMs,
       stages: timing.stages,
     });
+    this.#layout = TimingLayout.of(text, fields, this.#groupBy, this.#report);
   }
 }
 
