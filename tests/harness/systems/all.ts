@@ -1,8 +1,10 @@
 // Every system that a source can watch, by the name the bench knows it by.
 import { graphileWorkerSystem } from './graphile-worker.ts';
 import { jobsTableOnMariaDb, jobsTableOnPostgres } from './jobs-table.ts';
+import { obanSystem } from './oban.ts';
 import { pgBossSystem } from './pg-boss.ts';
 import { postalSystem } from './postal.ts';
+import { riverSystem } from './river.ts';
 import type { WatchedSystem } from './system.ts';
 
 interface Entry {
@@ -17,4 +19,6 @@ export const databaseSystems: Readonly<Record<string, Entry>> = {
   'jobs-mariadb': { create: jobsTableOnMariaDb, isHuge: true },
   'pg-boss': { create: pgBossSystem },
   'graphile-worker': { create: graphileWorkerSystem },
+  river: { create: riverSystem },
+  oban: { create: obanSystem },
 };

@@ -12,7 +12,9 @@ import type { Source } from '../source.ts';
 import { inspectGraphileWorker } from './graphile-worker/graphile-worker-reader.ts';
 import { inspectMysqlJobs } from './jobs-table/mysql-jobs-reader.ts';
 import { inspectPostgresJobs } from './jobs-table/postgres-jobs-reader.ts';
+import { inspectOban } from './oban/oban-reader.ts';
 import { inspectPgBoss } from './pg-boss/pg-boss-reader.ts';
+import { inspectRiver } from './river/river-reader.ts';
 import type { QueueReader, QueueSession } from './queue-reader.ts';
 import { QueueSource } from './queue-source.ts';
 
@@ -37,6 +39,8 @@ type Inspect<S extends QueueSession> = (
 const onPostgres: Partial<Record<Exclude<QueueSystem, 'jobs-table'>, Inspect<PostgresSession>>> = {
   'pg-boss': inspectPgBoss,
   'graphile-worker': inspectGraphileWorker,
+  river: inspectRiver,
+  oban: inspectOban,
 };
 const onMysql: Partial<Record<QueueSystem, Inspect<MysqlSession>>> = {};
 
