@@ -24,7 +24,8 @@ export const databaseHealthSchema = z.object({
   atMs: z.number(),
   /** "PostgreSQL 15.18" */
   server: z.string(),
-  connections: z.object({ used: count, max: count }).nullable(),
+  /** `reserved`: of `max`, those that only administrators may have. */
+  connections: z.object({ used: count, max: count, reserved: count.optional() }).nullable(),
   /** Of reads served from memory since the counters began, 0 to 1. */
   cacheHitRatio: z.number().min(0).max(1).nullable(),
   /** Who waits for whom; a blocker may wait itself. */

@@ -160,6 +160,8 @@ export const jobsMappingSchema = z.strictObject({
   priority: z.string().min(1).optional(),
   error: z.string().min(1).optional(),
   payload: z.string().min(1).optional(),
+  /** The column that groups jobs which belong together. */
+  batch: z.string().min(1).optional(),
 });
 export type JobsMapping = z.infer<typeof jobsMappingSchema>;
 

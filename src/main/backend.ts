@@ -28,6 +28,7 @@ import { systemClock } from './monitor/clock.ts';
 import { ConnectionMonitor } from './monitor/connection-monitor.ts';
 import type { MonitorOptions, MonitorParts } from './monitor/monitor-parts.ts';
 import { Notices } from './notices.ts';
+import { QueueDrafts } from './queue-drafts.ts';
 import { ensureDataDirectory } from './settings/data-directory.ts';
 import { FileSecrets } from './settings/file-secrets.ts';
 import { resolveSecret } from './settings/resolve-secret.ts';
@@ -198,6 +199,7 @@ export async function createBackend(options: BackendOptions): Promise<Backend> {
     connections,
     editor: new ConnectionEditor(settings, secrets),
     tester: new ConnectionTester(connectionTestParts(secrets, sshDeps)),
+    drafts: new QueueDrafts(secrets),
     hostKeys,
     history,
     alerts,

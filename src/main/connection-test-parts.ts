@@ -50,7 +50,7 @@ export function connectionTestParts(store: SecretStore, sshDeps: SshDeps): TestP
 }
 
 /** The store as it would be after saving the draft. */
-function overlaid(store: SecretStore, drafted: Readonly<Record<string, string>>): SecretStore {
+export function overlaid(store: SecretStore, drafted: Readonly<Record<string, string>>): SecretStore {
   return {
     description: store.description,
     get: (key) => (key in drafted ? Promise.resolve(drafted[key] ?? null) : store.get(key)),

@@ -12,7 +12,7 @@ import type { HistoryStore } from './history/history-store.ts';
 import type { HostKeys } from './logs/host-keys.ts';
 import type { Clock } from './monitor/clock.ts';
 import type { Notices } from './notices.ts';
-import { queueDrafts } from './queue-drafts.ts';
+import type { QueueDrafts } from './queue-drafts.ts';
 import type { OpenSettings } from './settings/settings-origin.ts';
 
 export interface Services {
@@ -20,6 +20,7 @@ export interface Services {
   connections: Connections;
   editor: ConnectionEditor;
   tester: ConnectionTester;
+  drafts: QueueDrafts;
   hostKeys: HostKeys;
   history: HistoryStore;
   alerts: AlertService;
@@ -38,7 +39,7 @@ export interface Services {
 const notYet = (): Promise<never> => Promise.reject(new Error('not yet'));
 
 export function methodHandlers(services: Services): MethodHandlers {
-  const { connections, editor, hostKeys, history, alerts, engines, settings, user, clock } = services;
+  const { connections, editor, drafts, hostKeys, history, alerts, engines, settings, user, clock } = services;
   const nothing = {};
   return {
     'app.info': () => Promise.resolve(services.info),
@@ -93,7 +94,9 @@ export function methodHandlers(services: Services): MethodHandlers {
     'queue.health': ({ connectionId }, signal) => connections.get(connectionId).details.health(signal),
     'queue.indexAdvice': ({ connectionId }, signal) =>
       connections.get(connectionId).details.indexAdvice(signal),
-    ...queueDrafts,
+    'queue.detect': (draft, signal) => drafts.detect(draft, signal),
+    'queue.proposeMapping': (draft, signal) => drafts.proposeMapping(draft, signal),
+    'queue.preview': (draft, signal) => drafts.preview(draft, signal),
     'engine.deadJobs': ({ connectionId, filter, afterId, limit }) =>
       engines.look(connectionId).deadJobs(filter, afterId, limit),
     'engine.blockedJobs': ({ connectionId, filter, afterId, limit }) =>

@@ -9,6 +9,7 @@ import type { LogListener } from './logs/log-events.ts';
 import { ConnectionMonitor } from './monitor/connection-monitor.ts';
 import type { Input, MonitorOptions, MonitorParts } from './monitor/monitor-parts.ts';
 import type { SettingsOrigin } from './settings/settings-origin.ts';
+import type { EngineReader } from './sources/local-engine/engine-reader.ts';
 import { LocalEngineSource } from './sources/local-engine/local-engine-source.ts';
 
 export type LocalMonitorParts = Omit<MonitorParts, 'source' | 'inputs'>;
@@ -59,11 +60,17 @@ export function localConnection(
   parts: LocalMonitorParts,
   { system, label, ...options }: LocalConnection,
 ): ConnectionMonitor {
+  const admin = engine.admin(name);
+  const reader: EngineReader = {
+    sample: (signal) => engine.sample(name, signal),
+    list: (request, signal) => admin.list(request, signal),
+    job: (id, signal) => admin.job(id, signal),
+  };
   return new ConnectionMonitor(
     { ...options, kind: 'local-engine', safety: 'confirm', pollMs: 1_000, budgetMs: 200, timeoutMs: 5_000 },
     {
       ...parts,
-      source: new LocalEngineSource({ sample: (signal) => engine.sample(name, signal) }, system),
+      source: new LocalEngineSource(reader, system),
       inputs: (listener) => [engineLog(name, label, engine, listener, parts.clock.now)],
     },
   );

@@ -68,6 +68,8 @@ export async function startMariaDb(options: MariaDbOptions = {}): Promise<MariaD
       args: [
         ...serverArgs(options, tls),
         `--datadir=${dataDir}`,
+        // Its own: a server that starts deletes every temporary table it finds there, those of its neighbours too.
+        `--tmpdir=${dir.path}`,
         `--socket=${socket}`,
         `--port=${port}`,
         ...extra,

@@ -1,13 +1,13 @@
 // A host with made-up data behind the real web face: for looking at the window without a database, and for
 // measuring it. `node tests/harness/synthetic-host.ts --tenants 1000 --lines 1000` prints the URL to open.
 import { logSearchPlay } from './synthetic/log-search-play.ts';
-import { queuePlay } from './synthetic/queue-play.ts';
+import { draftPlay } from './synthetic/draft-play.ts';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { MethodHandlers, StreamHandlers } from '../../src/contract/api.ts';
-import type { OverviewDelta } from '../../src/contract/live.ts';
+import type { ConnectionSummary, OverviewDelta } from '../../src/contract/live.ts';
 import { HeadwayError } from '../../src/contract/errors.ts';
 import type { EngineView } from '../../src/contract/engine-report.ts';
 import type { Rehearsal } from '../../src/contract/rehearsal.ts';
@@ -28,6 +28,7 @@ import { Fleet } from './synthetic/fleet.ts';
 import { playHistory } from './synthetic/history-play.ts';
 import { syntheticEngine } from './synthetic/kinds-play.ts';
 import { LogPlay } from './synthetic/log-play.ts';
+import { lookPlay } from './synthetic/look-play.ts';
 import { RehearsalPlay } from './synthetic/rehearsal-play.ts';
 
 export interface SyntheticOptions {
@@ -42,6 +43,9 @@ export interface SyntheticOptions {
 }
 /** Has an engine to look into; `engine` is one whose store is another machine's database. */
 const hasEngine = ({ kind }: { kind: string }): boolean => kind === 'local-engine' || kind === 'engine';
+
+/** Tenants of connections that are not there to be measured. */
+const ownCounts: Partial<Record<ConnectionSummary['kind'], number>> = { 'local-engine': 41, queue: 34 };
 
 const defaults: SyntheticOptions = {
   tenants: 1_000,
@@ -100,7 +104,7 @@ class Stage {
     const connections = syntheticConnections(startedAtMs);
     const rules = structuredClone(syntheticRules);
     const plays = connections.map((connection) => {
-      const count = connection.kind === 'local-engine' ? 41 : connection.state.kind === 'live' ? tenants : 0;
+      const count = connection.state.kind !== 'live' ? 0 : (ownCounts[connection.kind] ?? tenants);
       return {
         connection,
         fleet: new Fleet({ connection, tenants: count, tickMs, random }, startedAtMs),
@@ -196,8 +200,12 @@ class Stage {
         }
         return Promise.resolve({});
       },
-      ...queuePlay,
       ...logSearchPlay.methods,
+      ...draftPlay,
+      ...lookPlay((id) => {
+        const { connection, fleet } = play(id);
+        return { connection, rows: () => fleet.rows };
+      }, startedAtMs),
       'rules.list': () => Promise.resolve(rules),
       'rules.change': ({ rule: id, change }) => {
         const rule = rules.find((candidate) => candidate.id === id);

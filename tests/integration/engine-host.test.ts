@@ -3,6 +3,7 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { Worker } from 'node:worker_threads';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it, vi } from 'vitest';
+import type { EngineReader } from '../../src/main/sources/local-engine/engine-reader.ts';
 import { LocalEngineSource } from '../../src/main/sources/local-engine/local-engine-source.ts';
 import type { Rehearsal } from '../../src/contract/rehearsal.ts';
 import type { EngineHost } from '../../src/main/engine/engine-host.ts';
@@ -152,7 +153,12 @@ describe('LocalEngineSource', () => {
   it('shows mailflow behind the burst of edify, and says so when the engine is down', async () => {
     const host = hostOn(await dataDirectory());
     await host.start();
-    const reader = { sample: (asked: AbortSignal) => host.sample('rehearsal', asked) };
+    const admin = host.admin('rehearsal');
+    const reader: EngineReader = {
+      sample: (asked) => host.sample('rehearsal', asked),
+      list: (request, asked) => admin.list(request, asked),
+      job: (id, asked) => admin.job(id, asked),
+    };
     await using source = new LocalEngineSource(reader, 'an engine');
     expect(await source.probe(signal)).toMatchObject({ tenantWord: 'server', warnings: [] });
     const names = new Map((await source.tenants(signal)).map((tenant) => [tenant.id, tenant.name]));
@@ -166,7 +172,17 @@ describe('LocalEngineSource', () => {
       expect(names.get(mailflow?.behind?.tenants[0]?.tenantId ?? '')).toBe('edify');
       expect(mailflow?.behind?.tenants[0]?.share).toBeGreaterThan(0.8);
     }, soon);
+    const query = { list: 'ready' as const, tenantId: null, after: null, limit: 5 };
+    const first = await source.details.jobs(query, signal);
+    expect(first.jobs.map(({ state }) => state)).toEqual(Array.from({ length: 5 }, () => 'ready'));
+    const second = await source.details.jobs({ ...query, after: first.next }, signal);
+    expect(Number(second.jobs[0]?.id)).toBeGreaterThan(Number(first.jobs[4]?.id));
+    const { locks } = await source.details.locks({ tenantId: null, limit: 1 }, signal);
+    const running = await source.details.job(locks[0]?.jobId ?? '', signal);
+    // It may have ended since.
+    if (running) expect(running.payload?.text).toMatch(/^\{/);
     await host.stop();
     await expect(source.snapshot(signal)).rejects.toMatchObject({ code: 'unreachable' });
+    await expect(source.details.jobs(query, signal)).rejects.toMatchObject({ code: 'unreachable' });
   });
 });

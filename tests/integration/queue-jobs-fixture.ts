@@ -46,6 +46,7 @@ export const auditedJobsMapping: JobsMapping = jobsMappingSchema.parse({
   maxAttempts: 3,
   error: 'last_error',
   payload: 'payload',
+  batch: 'batch_id',
 });
 
 /** A row of `fullMapping`'s table; ages and delays in seconds against now. */
@@ -186,3 +187,24 @@ export const crowd: readonly Job[] = [
   ...many(250, { tenant: 'both', state: 'queued', ageS: 10, runInS: -5 }),
   ...many(3, { tenant: 'both', state: 'retry', ageS: 9000, runInS: -800 }),
 ];
+
+/** More tenants than have 200 jobs counted exactly: long and short queues, in every state, backdated and without a time. */
+export const throng: readonly Job[] = Array.from({ length: 60 }, (_, n): Job[] => {
+  const tenant = `${['été', "o'brien", 'T', '🦊'][n % 4] ?? ''} ${n}`;
+  return [
+    ...many(n % 3 === 0 ? 90 : n % 7, { tenant, state: 'queued', ageS: 5 * n, runInS: -n - 1 }),
+    ...many(n % 5 === 0 ? 70 : n % 4, { tenant, state: 'queued', runInS: 900 }),
+    ...many(n % 6 === 1 ? 60 : 0, { tenant, state: 'queued', ageS: 4000 }),
+    ...many(n % 8 === 2 ? 3 : 0, { tenant, state: 'queued', ageS: 10, runInS: -7000 }),
+    ...many(n % 4 === 3 ? 50 : 0, { tenant, state: 'retry', ageS: 900, runInS: -100 }),
+    ...many(n % 2, { tenant, state: 'later', runInS: 100 }),
+    ...many(n % 9 === 0 ? 45 : n % 3, {
+      tenant,
+      state: 'busy',
+      startedAgoS: 50 + n,
+      beatAgoS: n % 5 === 0 ? 3000 : 1,
+      worker: `w${n}`,
+    }),
+    ...many(n % 10 === 0 ? 55 : 1, { tenant, state: 'failed' }),
+  ];
+}).flat();

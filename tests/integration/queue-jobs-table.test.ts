@@ -1,205 +1,42 @@
 // A mapped table of jobs on a real PostgreSQL and a real MariaDB: every number against a count of all rows.
-import type { Connection, RowDataPacket } from 'mysql2/promise';
+import type { Connection } from 'mysql2/promise';
 import type { Client } from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { databaseSchema, jobsMappingSchema, type JobsMapping } from '../../src/contract/settings.ts';
+import { jobsMappingSchema, type JobsMapping } from '../../src/contract/settings.ts';
 import type { SourceSample, TenantSample } from '../../src/core/sample.ts';
-import { MysqlSession } from '../../src/main/sources/mysql-session.ts';
-import { PostgresSession } from '../../src/main/sources/postgres-session.ts';
-import { heads, planning } from '../../src/main/sources/queues/jobs-table/postgres-sql.ts';
-import type { Source } from '../../src/main/sources/source.ts';
-import { startMariaDb, type MariaDb } from '../harness/mariadb.ts';
-import { startPostgres, type Postgres } from '../harness/postgres.ts';
-import { until } from '../harness/until.ts';
-import { testQueueSource } from './queue-source-fixture.ts';
+import { groups, heads, planning } from '../../src/main/sources/queues/jobs-table/postgres-sql.ts';
+import {
+  clearDatabases,
+  databases,
+  mysqlSource,
+  never,
+  owner,
+  pgName,
+  postgresSource,
+  startDatabases,
+  stopDatabases,
+  TENANT,
+} from './queue-jobs-databases.ts';
 import {
   auditedJobsMapping,
   bruteForce,
   crowd,
+  throng,
+  type Truth,
   exactNumbers,
   fullMapping,
   mixture,
-  type Job,
-  type ReadJob,
 } from './queue-jobs-fixture.ts';
 
-const never = new AbortController().signal;
-const PASSWORD = 'password-of-a-reader';
-
-let postgres: Postgres;
 let pg: Client;
-let mariaDb: MariaDb;
 let my: Connection;
 
 beforeAll(async () => {
-  [postgres, mariaDb] = await Promise.all([startPostgres(), startMariaDb()]);
-  pg = await postgres.connect();
-  my = await mariaDb.connect();
-  await pg.query(`CREATE ROLE reader LOGIN PASSWORD '${PASSWORD}'`);
-  await my.query(
-    `CREATE DATABASE shop CHARACTER SET utf8mb4 COLLATE utf8mb4_bin; USE shop; CREATE USER reader IDENTIFIED BY '${PASSWORD}'; GRANT SELECT ON shop.* TO reader`,
-  );
+  await startDatabases();
+  [pg, my] = [owner.pg(), owner.my()];
 });
-
-afterAll(async () => {
-  await pg.end();
-  await my.end();
-  await Promise.all([postgres[Symbol.asyncDispose](), mariaDb[Symbol.asyncDispose]()]);
-});
-
-beforeEach(async () => {
-  await pg.query(
-    `DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO reader;
-     ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO reader`,
-  );
-  await my.query('DROP TABLE IF EXISTS shop.jobs; DROP VIEW IF EXISTS shop.jobs_view');
-});
-
-interface Session {
-  mapping?: JobsMapping;
-  statementTimeoutMs?: number;
-}
-
-function postgresSource({ mapping = fullMapping, statementTimeoutMs = 5000 }: Session = {}): Source {
-  return testQueueSource({
-    server: postgres,
-    system: 'jobs-table',
-    user: 'reader',
-    password: PASSWORD,
-    database: 'postgres',
-    mapping,
-    statementTimeoutMs,
-  });
-}
-
-function mysqlSource({ mapping = fullMapping, statementTimeoutMs = 5000 }: Session = {}): Source {
-  return testQueueSource({
-    server: mariaDb,
-    system: 'jobs-table',
-    type: 'mysql',
-    user: 'reader',
-    password: PASSWORD,
-    database: 'shop',
-    mapping,
-    statementTimeoutMs,
-  });
-}
-
-/** One database, in its own words. */
-interface Database {
-  name: string;
-  source: (session?: Session) => Source;
-  /** Makes the table of `fullMapping`, with the index columns given. */
-  create: (index: readonly string[] | null, timeType?: string) => Promise<void>;
-  add: (jobs: readonly Job[]) => Promise<void>;
-  all: () => Promise<ReadJob[]>;
-  run: (sql: string) => Promise<unknown>;
-  /** An instant without zone, and with it. */
-  times: readonly [string, string];
-  endSessions: () => Promise<void>;
-}
-
-const instant = (secondsFromNow: number | null | undefined, nowMs: number): Date | null =>
-  secondsFromNow === null || secondsFromNow === undefined ? null : new Date(nowMs + secondsFromNow * 1000);
-
-function values(jobs: readonly Job[]): unknown[][] {
-  const nowMs = Date.now();
-  return jobs.map((job) => [
-    job.tenant,
-    job.state,
-    instant(-(job.ageS ?? 100), nowMs),
-    instant(job.runInS, nowMs),
-    instant(job.startedAgoS === undefined ? null : -job.startedAgoS, nowMs),
-    instant(job.beatAgoS === undefined ? null : -job.beatAgoS, nowMs),
-    job.worker ?? null,
-  ]);
-}
-
-const read = (row: Record<string, unknown>): ReadJob => ({
-  tenant: row['tenant'] as string | null, // the statement's own columns
-  state: String(row['state']),
-  createdAt: row['created_at'] as Date | null,
-  runAt: row['run_at'] as Date | null,
-  startedAt: row['started_at'] as Date | null,
-  beatAt: row['beat_at'] as Date | null,
-  worker: row['worker'] as string | null,
-});
-
-const TENANT = fullMapping.tenant;
-const pgName = (name: string) => `"${name.replaceAll('"', '""')}"`;
-
-const databases: Database[] = [
-  {
-    name: 'PostgreSQL',
-    source: postgresSource,
-    times: ['timestamp', 'timestamptz'],
-    async create(index, type = 'timestamptz') {
-      await pg.query(
-        `CREATE TABLE jobs (id bigserial PRIMARY KEY, ${pgName(TENANT)} text, state varchar(20) NOT NULL,
-           created_at ${type} NOT NULL, run_at ${type}, started_at ${type}, beat_at ${type}, worker text)`,
-      );
-      if (index) await pg.query(`CREATE INDEX ON jobs (${index.map(pgName).join(', ')})`);
-    },
-    async add(jobs) {
-      const columns = values(jobs);
-      const column = (at: number) => columns.map((row) => row[at]);
-      await pg.query("SET timezone = 'UTC'");
-      await pg.query(
-        `INSERT INTO jobs (${pgName(TENANT)}, state, created_at, run_at, started_at, beat_at, worker)
-         SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::text[])`,
-        [0, 1, 2, 3, 4, 5, 6].map(column),
-      );
-      await pg.query('ANALYZE jobs');
-    },
-    async all() {
-      const { rows } = await pg.query<Record<string, unknown>>(
-        `SELECT ${pgName(TENANT)} AS tenant, state, worker, created_at::timestamptz AS created_at, run_at::timestamptz AS run_at,
-                started_at::timestamptz AS started_at, beat_at::timestamptz AS beat_at FROM jobs`,
-      );
-      return rows.map(read);
-    },
-    run: (sql) => pg.query(sql),
-    endSessions: async () => {
-      await pg.query("SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE usename = 'reader'");
-    },
-  },
-  {
-    name: 'MariaDB',
-    source: mysqlSource,
-    times: ['datetime(6)', 'timestamp(6)'],
-    async create(index, type = 'timestamp(6)') {
-      await my.query(
-        `CREATE TABLE jobs (id bigint AUTO_INCREMENT PRIMARY KEY, \`${TENANT}\` varchar(100), state varchar(20) NOT NULL,
-           created_at ${type} NOT NULL DEFAULT '2020-01-01', run_at ${type} NULL, started_at ${type} NULL, beat_at ${type} NULL, worker varchar(50))`,
-      );
-      if (index) await my.query(`CREATE INDEX serving ON jobs (${index.map((c) => `\`${c}\``).join(', ')})`);
-    },
-    async add(jobs) {
-      await my.query(
-        `INSERT INTO jobs (\`${TENANT}\`, state, created_at, run_at, started_at, beat_at, worker) VALUES ?`,
-        [values(jobs)],
-      );
-      await my.query('ANALYZE TABLE jobs');
-    },
-    async all() {
-      const [rows] = await my.query<RowDataPacket[]>(`SELECT *, \`${TENANT}\` AS tenant FROM jobs`);
-      return rows.map(read);
-    },
-    run: (sql) => my.query(sql),
-    async endSessions() {
-      const [rows] = await my.query<RowDataPacket[]>(
-        "SELECT ID AS id FROM information_schema.PROCESSLIST WHERE USER = 'reader'",
-      );
-      for (const row of rows) await my.query(`KILL ${Number(row['id'])}`);
-      await until(async () => {
-        const [left] = await my.query<RowDataPacket[]>(
-          "SELECT 1 FROM information_schema.PROCESSLIST WHERE USER = 'reader'",
-        );
-        return left.length === 0;
-      });
-    },
-  },
-];
+afterAll(stopDatabases);
+beforeEach(clearDatabases);
 
 const indexes: Record<string, readonly string[] | null> = {
   '(state, tenant, run_at)': ['state', TENANT, 'run_at'],
@@ -233,24 +70,26 @@ describe.each(databases)('$name', (db) => {
       expect(Math.abs(sample.clock.offsetMs)).toBeLessThan(1000);
     });
 
+    test('tenants that share the rows of a poll have their bounds, and soon their depths', async () => {
+      await db.create(index);
+      await db.add(throng);
+      await using source = db.source();
+      // In turn all long queues are looked deeper into.
+      for (let poll = 0; poll < 4; poll++) {
+        const sample = await source.snapshot(never);
+        const truth = bruteForce(await db.all(), sample.databaseTimeMs);
+        expect(sample.tenants).toHaveLength(truth.size);
+        expectBounds(sample.tenants, truth);
+      }
+    });
+
     test('longer queues carry their bounds', async () => {
       await db.create(index);
       await db.add(crowd);
       await using source = db.source();
       const sample = await source.snapshot(never);
       const truth = bruteForce(await db.all(), sample.databaseTimeMs);
-      for (const tenant of sample.tenants) {
-        const real = truth.get(tenant.tenantId);
-        for (const state of ['ready', 'delayed', 'running', 'stale', 'dead'] as const) {
-          const count = tenant[state] ?? { kind: 'exact', value: NaN };
-          const where = `${tenant.tenantId} ${state}`;
-          if (count.kind === 'exact') expect(count.value, where).toBe(real?.[state]);
-          else expect(count.value, where).toBeLessThanOrEqual(real?.[state] ?? NaN);
-        }
-        const oldest = tenant.oldestReady;
-        if (oldest?.bound === 'exact') expect(oldest.readyAtMs).toBe(real?.oldestReady?.readyAtMs);
-        else if (oldest) expect(oldest.readyAtMs).toBeGreaterThanOrEqual(real?.oldestReady?.readyAtMs ?? NaN);
-      }
+      expectBounds(sample.tenants, truth);
       const bounded = (value: number) =>
         index ? { value: 200, kind: 'at-least' } : { value, kind: 'exact' };
       // These have a time of readiness, or one state of that many: the looks fill.
@@ -418,15 +257,29 @@ describe('cost', () => {
     const leads = index[0] === 'state' ? 'state' : 'tenant';
     const serving = { name: 'any', leads, byReadyAt: index.length === 3 } as const;
     await pg.query(planning);
-    const { rows } = await pg.query<{ 'QUERY PLAN': Record<string, unknown>[] }>(
-      `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${heads({ ...table, index: serving }, serving)}`,
+    const whole = { ...table, index: serving };
+    const { rows: found } = await pg.query<{ place: number; tenant: string; ends_later: boolean }>(
+      groups(whole, serving),
     );
-    const [explained] = rows[0]?.['QUERY PLAN'] ?? [];
-    const plan = explained?.['Plan'] as Record<string, number>; // EXPLAIN's documented form
-    return {
-      read: (plan['Shared Hit Blocks'] ?? NaN) + (plan['Shared Read Blocks'] ?? NaN),
-      ms: Number(explained?.['Execution Time']),
-    };
+    expect(new Set(found.map(({ tenant }) => tenant)).size).toBe(40);
+    const column = (name: 'place' | 'tenant' | 'ends_later') => found.map((group) => group[name]);
+    const array = (values: unknown[]) => `'{${values.join()}}'`;
+    const asked = heads(whole, serving, 'text')
+      .replace('$1', array(column('place')))
+      .replace('$2', array(column('tenant')))
+      .replace('$3', array(column('ends_later')))
+      .replaceAll('$4', '201');
+    const sums = { read: 0, ms: 0 };
+    for (const sql of [groups(whole, serving), asked]) {
+      const { rows } = await pg.query<{ 'QUERY PLAN': Record<string, unknown>[] }>(
+        `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${sql}`,
+      );
+      const [explained] = rows[0]?.['QUERY PLAN'] ?? [];
+      const plan = explained?.['Plan'] as Record<string, number>; // EXPLAIN's documented form
+      sums.read += (plan['Shared Hit Blocks'] ?? NaN) + (plan['Shared Read Blocks'] ?? NaN);
+      sums.ms += Number(explained?.['Execution Time']);
+    }
+    return sums;
   }
 
   test('a poll of MariaDB reads no more when a tenant has 300,000 jobs, whatever the statistics say', async () => {
@@ -522,3 +375,21 @@ describe('PostgreSQL alone', () => {
     await expect(denied.probe(never)).rejects.toMatchObject({ code: 'grant-missing' });
   });
 });
+
+/** Every number is what it says to be: exact, at least so many, or within two times. */
+function expectBounds(tenants: readonly TenantSample[], truth: ReadonlyMap<string, Truth>): void {
+  for (const tenant of tenants) {
+    const real = truth.get(tenant.tenantId);
+    for (const state of ['ready', 'delayed', 'running', 'stale', 'dead'] as const) {
+      const count = tenant[state] ?? { kind: 'exact', value: NaN };
+      const where = `${tenant.tenantId} ${state} ${count.kind}`;
+      const value = real?.[state] ?? NaN;
+      if (count.kind === 'exact') expect(count.value, where).toBe(value);
+      else if (count.kind === 'at-least') expect(count.value, where).toBeLessThanOrEqual(value);
+      else expect(Math.abs(Math.log2((count.value + 10) / (value + 10))), where).toBeLessThanOrEqual(1);
+    }
+    const oldest = tenant.oldestReady;
+    if (oldest?.bound === 'exact') expect(oldest.readyAtMs).toBe(real?.oldestReady?.readyAtMs);
+    else if (oldest) expect(oldest.readyAtMs).toBeGreaterThanOrEqual(real?.oldestReady?.readyAtMs ?? NaN);
+  }
+}

@@ -2,7 +2,15 @@
 // its thread) and for a headless engine's database (store-admin.ts, straight on its store).
 import type { EngineView, RecentAttempt } from '../../contract/engine-report.ts';
 import type { Enqueued, JobRecord, NewJob } from './job.ts';
-import type { BlockedJob, DeadGroup, Hold, HoldScope, JobFilter } from './stores/store.ts';
+import type {
+  BlockedJob,
+  DeadGroup,
+  Hold,
+  HoldScope,
+  JobFilter,
+  JobsListed,
+  ListRequest,
+} from './stores/store.ts';
 
 export type BulkKind = 'requeue' | 'discard' | 'release' | 'cancel';
 
@@ -20,7 +28,9 @@ export interface EngineAdmin {
   deadGroups(limit: number): Promise<DeadGroup[]>;
   deadJobs(filter: JobFilter, afterId: number, limit: number): Promise<JobRecord[]>;
   blockedJobs(filter: JobFilter, afterId: number, limit: number): Promise<BlockedJob[]>;
-  job(id: number): Promise<JobDetail>;
+  /** See Store. */
+  list(request: ListRequest, signal?: AbortSignal): Promise<JobsListed>;
+  job(id: number, signal?: AbortSignal): Promise<JobDetail>;
   hold(hold: Omit<Hold, 'sinceMs'>): Promise<void>;
   unhold(scope: HoldScope): Promise<boolean>;
   /** Begins a long operation as a job of the engine; answers that job's id. */

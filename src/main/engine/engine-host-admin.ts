@@ -22,7 +22,8 @@ export function engineAdminOver(
     deadJobs: (filter, afterId, limit) => get({ call: 'deadJobs', filter: plain(filter), afterId, limit }),
     blockedJobs: (filter, afterId, limit) =>
       get({ call: 'blockedJobs', filter: plain(filter), afterId, limit }),
-    job: (id) => get({ call: 'job', id }),
+    list: (request, signal) => get({ call: 'list', request }, signal),
+    job: (id, signal) => get({ call: 'job', id }, signal),
     hold: async (hold) => {
       await get({ call: 'hold', hold });
     },

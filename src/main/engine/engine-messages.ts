@@ -55,6 +55,13 @@ const newJobSchema = z.object({
 const scopeSchema = holdSchema.pick({ tenantId: true, kind: true });
 const pageShape = { filter: jobFilterSchema, afterId: z.int(), limit: z.int() };
 const jobId = z.int();
+const listPlaceSchema = z.object({ atMs: z.number(), id: jobId });
+const listRequestSchema = z.object({
+  state: jobRecordSchema.shape.state,
+  tenantId: z.string().nullable(),
+  after: listPlaceSchema.nullable(),
+  limit: z.int(),
+});
 
 /** A call of EngineAdmin, by its name. */
 export const adminCallSchema = z.discriminatedUnion('call', [
@@ -62,6 +69,7 @@ export const adminCallSchema = z.discriminatedUnion('call', [
   z.object({ call: z.literal('deadGroups'), limit: z.int() }),
   z.object({ call: z.literal('deadJobs'), ...pageShape }),
   z.object({ call: z.literal('blockedJobs'), ...pageShape }),
+  z.object({ call: z.literal('list'), request: listRequestSchema }),
   z.object({ call: z.literal('job'), id: jobId }),
   z.object({ call: z.literal('hold'), hold: holdSchema.omit({ sinceMs: true }) }),
   z.object({ call: z.literal('unhold'), scope: scopeSchema }),
@@ -77,6 +85,7 @@ export const adminAnswers = {
   deadGroups: z.array(deadGroupSchema),
   deadJobs: z.array(jobRecordSchema),
   blockedJobs: z.array(z.object({ job: jobRecordSchema, ancestorId: z.int() })),
+  list: z.object({ jobs: z.array(jobRecordSchema), next: listPlaceSchema.nullable() }),
   job: z.object({
     job: jobRecordSchema.nullable(),
     payload: z.object({ text: z.string(), shortened: z.boolean() }).nullable(),

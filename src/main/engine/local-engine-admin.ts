@@ -6,7 +6,16 @@ import type { Bulks } from './bulk.ts';
 import type { Engine } from './engine.ts';
 import type { Enqueued, JobRecord, NewJob } from './job.ts';
 import { PAYLOAD_SHOWN_CHARS, shownPayload } from '../../core/shown-payload.ts';
-import type { BlockedJob, DeadGroup, Hold, HoldScope, JobFilter, Store } from './stores/store.ts';
+import type {
+  BlockedJob,
+  DeadGroup,
+  Hold,
+  HoldScope,
+  JobFilter,
+  JobsListed,
+  ListRequest,
+  Store,
+} from './stores/store.ts';
 
 const GROUPS_SHOWN = 100;
 const RECENT_SHOWN = 100;
@@ -64,6 +73,10 @@ export class LocalEngineAdmin implements EngineAdmin {
 
   blockedJobs(filter: JobFilter, afterId: number, limit: number): Promise<BlockedJob[]> {
     return this.#parts.store.blockedJobs(filter, afterId, limit);
+  }
+
+  list(request: ListRequest): Promise<JobsListed> {
+    return this.#parts.store.list(request);
   }
 
   async job(id: number): Promise<JobDetail> {

@@ -17,6 +17,8 @@ export async function answerAdmin(
       return admin.deadJobs(asked.filter, asked.afterId, asked.limit);
     case 'blockedJobs':
       return admin.blockedJobs(asked.filter, asked.afterId, asked.limit);
+    case 'list':
+      return admin.list(asked.request);
     case 'job':
       return admin.job(asked.id);
     case 'hold':

@@ -6,7 +6,17 @@ import type { BulkKind, EngineAdmin, JobDetail } from './admin.ts';
 import { Bulks } from './bulk.ts';
 import type { Enqueued, JobRecord, NewJob } from './job.ts';
 import { PAYLOAD_SHOWN_CHARS, shownPayload } from '../../core/shown-payload.ts';
-import type { BlockedJob, DeadGroup, Hold, HoldScope, JobFilter, Owner, Store } from './stores/store.ts';
+import type {
+  BlockedJob,
+  DeadGroup,
+  Hold,
+  HoldScope,
+  JobFilter,
+  JobsListed,
+  ListRequest,
+  Owner,
+  Store,
+} from './stores/store.ts';
 
 const GROUPS_SHOWN = 100;
 /** Long operations that were begun here and are remembered. */
@@ -81,6 +91,10 @@ export class StoreAdmin implements EngineAdmin, AsyncDisposable {
 
   blockedJobs(filter: JobFilter, afterId: number, limit: number): Promise<BlockedJob[]> {
     return this.#look((store) => store.blockedJobs(filter, afterId, limit));
+  }
+
+  list(request: ListRequest): Promise<JobsListed> {
+    return this.#look((store) => store.list(request));
   }
 
   /** What its kind wants blacked out is known to its engine alone: here fields that look like secrets are. */

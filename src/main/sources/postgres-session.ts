@@ -21,6 +21,18 @@ export interface PostgresSessionOptions {
 const LOCK_TIMEOUT_MS = 200;
 
 /**
+ * How statements are planned here, and the server's version. A statement of many parts would be compiled for longer
+ * (200 ms) than it runs. Parallel workers are the database's own to use; besides, what they read is counted elsewhere
+ * (rows-read.ts), and a parallel plan tells its rows by worker. Where the server knows no such setting none is set.
+ */
+const PLANNING = `
+  SELECT current_setting('server_version') AS server_version,
+         (SELECT count(set_config(name, setting_here, false))
+            FROM pg_settings
+            JOIN (VALUES ('jit', 'off'), ('max_parallel_workers_per_gather', '0')) AS here (name, setting_here)
+           USING (name))`;
+
+/**
  * An open session. Statements run one after another; an aborted or broken session is `lost` and must be
  * replaced by a new one. Rejects with HeadwayError.
  */
@@ -65,7 +77,7 @@ export class PostgresSession implements AsyncDisposable {
         // A connection that breaks while idle reports here; the socket's state tells the rest.
         client.on('error', () => socket.destroy());
         await client.connect();
-        const { rows } = await client.query<{ server_version: string }>('SHOW server_version');
+        const { rows } = await client.query<{ server_version: string }>(PLANNING);
         const version = rows[0]?.server_version.split(' ')[0] ?? '';
         return new PostgresSession(client, socket, version, settings);
       });

@@ -55,6 +55,16 @@ export function syntheticConnections(nowMs: number): ConnectionSummary[] {
     },
     {
       ...base,
+      id: 'prod-boss',
+      name: 'prod-boss',
+      kind: 'queue',
+      environment: 'production',
+      tenantWord: 'queue',
+      state: { kind: 'live', sinceMs: nowMs },
+      logHosts: [],
+    },
+    {
+      ...base,
       id: 'staging',
       name: 'staging',
       kind: 'postal',

@@ -146,7 +146,7 @@ export class Fleet {
       ready: exact(0),
       delayed: exact(Math.floor(this.#random() ** 6 * 40)),
       running: exact(0),
-      stale: exact(0),
+      stale: exact(index === 2 ? 1 : 0),
       dead: null,
       blocked: null,
       arrivalsPerS: perS,

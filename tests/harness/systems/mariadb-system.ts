@@ -5,9 +5,9 @@ import type { SystemParts, WatchedSystem } from './system.ts';
 
 export const READER = { user: 'reader', password: 'r' };
 
-/** `create` makes the system's tables; the account is granted every database. */
+/** `create` makes the system's tables; the account is granted every database. What it opens ends with the system. */
 export async function onMariaDb(
-  create: (server: MariaDb, root: Connection) => Promise<SystemParts>,
+  create: (server: MariaDb, root: Connection, owned: AsyncDisposableStack) => Promise<SystemParts>,
   { bufferPoolMb = 512 }: { bufferPoolMb?: number } = {},
 ): Promise<WatchedSystem> {
   await using cleanup = new AsyncDisposableStack();
@@ -20,7 +20,7 @@ export async function onMariaDb(
   await root.query(
     `CREATE USER '${READER.user}'@'%' IDENTIFIED BY '${READER.password}'; GRANT SELECT ON *.* TO '${READER.user}'@'%'`,
   );
-  const parts = await create(server, root);
+  const parts = await create(server, root, cleanup);
   const handlerReads = async (): Promise<number> => {
     const [rows] = await root.query<RowDataPacket[]>("SHOW GLOBAL STATUS LIKE 'Handler_read%'");
     return rows.reduce((sum, row) => sum + Number(row['Value']), 0);
@@ -40,7 +40,8 @@ export async function onMariaDb(
     },
     fill: parts.fill,
     async workOne() {
-      await root.query(parts.workOne);
+      if (typeof parts.workOne === 'string') await root.query(parts.workOne);
+      else await parts.workOne();
     },
     async endSessions() {
       const [rows] = await root.query<RowDataPacket[]>(
@@ -53,7 +54,8 @@ export async function onMariaDb(
     async peer() {
       const before = await handlerReads();
       await root.query(parts.peerQuery);
-      return (await handlerReads()) - before - ofLooking;
+      const reads = (await handlerReads()) - before - ofLooking;
+      return { reads, rows: reads };
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

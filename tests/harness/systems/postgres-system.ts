@@ -6,9 +6,9 @@ import type { SystemParts, WatchedSystem } from './system.ts';
 export const READER = { user: 'reader', password: 'r' };
 const PEER = 'peer';
 
-/** `create` makes the system's tables; the accounts are granted all schemas afterwards. */
+/** `create` makes the system's tables; the accounts are granted all schemas afterwards. What it opens ends with the system. */
 export async function onPostgres(
-  create: (server: Postgres, root: Client) => Promise<SystemParts>,
+  create: (server: Postgres, root: Client, owned: AsyncDisposableStack) => Promise<SystemParts>,
   { sharedBuffersMb = 256 }: { sharedBuffersMb?: number } = {},
 ): Promise<WatchedSystem> {
   await using cleanup = new AsyncDisposableStack();
@@ -29,7 +29,7 @@ export async function onPostgres(
   const root = await server.connect();
   cleanup.defer(() => root.end());
   await root.query('CREATE EXTENSION pg_stat_statements');
-  const parts = await create(server, root);
+  const parts = await create(server, root, cleanup);
   for (const role of [READER.user, PEER]) {
     await root.query(`CREATE ROLE ${role} LOGIN PASSWORD '${READER.password}' BYPASSRLS`);
     await root.query(`GRANT pg_read_all_data TO ${role}`);
@@ -60,7 +60,8 @@ export async function onPostgres(
       await root.query('VACUUM ANALYZE');
     },
     async workOne() {
-      await root.query(parts.workOne);
+      if (typeof parts.workOne === 'string') await root.query(parts.workOne);
+      else await parts.workOne();
     },
     async endSessions() {
       await root.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1', [
@@ -72,10 +73,34 @@ export async function onPostgres(
     async peer() {
       const before = await readsOf(PEER);
       await peer.query(parts.peerQuery);
-      return (await readsOf(PEER)) - before;
+      return { reads: (await readsOf(PEER)) - before, rows: await rowsOf(peer, parts.peerQuery) };
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+interface PlanNode {
+  'Node Type': string;
+  'Actual Rows'?: number;
+  'Actual Loops'?: number;
+  'Rows Removed by Filter'?: number;
+  Plans?: PlanNode[];
+}
+
+/** Rows and index entries that the scans of a statement return, before any filter: what a poll's own count is of. */
+async function rowsOf(client: Client, statement: string): Promise<number> {
+  const { rows } = await client.query<{ 'QUERY PLAN': [{ Plan: PlanNode }] }>(
+    `EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) ${statement}`,
+  );
+  const scanned = (node: PlanNode): number => {
+    const own = node['Node Type'].includes('Scan')
+      ? ((node['Actual Rows'] ?? 0) + (node['Rows Removed by Filter'] ?? 0)) * (node['Actual Loops'] ?? 1)
+      : 0;
+    return own + (node.Plans ?? []).reduce((sum, child) => sum + scanned(child), 0);
+  };
+  const plan = rows[0]?.['QUERY PLAN'][0].Plan;
+  if (plan === undefined) throw new Error('EXPLAIN answered nothing');
+  return Math.round(scanned(plan));
 }
 
 /** SQL of a moment `ms` ago; negative lies ahead. */

@@ -24,7 +24,7 @@ export interface SystemOptions {
 
 export interface WatchedSystem extends AsyncDisposable {
   readonly name: string;
-  readonly type: DatabaseType;
+  readonly type: DatabaseType | 'sqlite';
   /** Over an account that may read and nothing else. */
   source(options?: SystemOptions): Source;
   /** The id that the source gives to a tenant of this name. */
@@ -42,7 +42,13 @@ export interface WatchedSystem extends AsyncDisposable {
   reads(): Promise<number>;
   /** What an engineer or the system's own dashboard would ask; runs it and answers what it read. */
   readonly peerQuery: string;
-  peer(): Promise<number>;
+  peer(): Promise<PeerCost>;
+}
+
+/** What one run of the peer's query read: in the unit of `reads`, and rows and index entries. */
+export interface PeerCost {
+  reads: number;
+  rows: number;
 }
 
 /** What a system adds to its server. */
@@ -53,6 +59,7 @@ export interface SystemParts {
   clear: () => Promise<void>;
   put: (job: PlainJob) => Promise<void>;
   fill: (rows: number, tenants: number) => Promise<void>;
-  workOne: string;
+  /** A statement, or what does it. */
+  workOne: string | (() => Promise<void>);
   peerQuery: string;
 }

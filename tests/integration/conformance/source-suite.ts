@@ -8,6 +8,8 @@ import type { PlainJob, WatchedSystem } from '../../harness/systems/system.ts';
 
 const never = new AbortController().signal;
 const ODD_NAMES = [`o'brien "the" \`best\``, '📮 Пошта \\ %s; --', 'x'.repeat(255), ' leading and trailing '];
+/** Filling tables takes its time on a busy machine. */
+const LONG = { timeout: 240_000 };
 /** Clocks of tests and servers are one; writing and reading takes this long at most. */
 const SLACK_MS = 5_000;
 
@@ -16,12 +18,14 @@ interface SuiteOptions {
   refuses?: (name: string) => boolean;
   /** Beyond so many tenants the source says that it watches no more. */
   tenantsAtMost?: number;
+  /** It reads a file: there is no server that ends its sessions, stops its statements, or counts what it reads. */
+  isFile?: boolean;
 }
 
 export function sourceSuite(
   name: string,
   create: () => Promise<WatchedSystem>,
-  { refuses = () => false, tenantsAtMost = Infinity }: SuiteOptions = {},
+  { refuses = () => false, tenantsAtMost = Infinity, isFile = false }: SuiteOptions = {},
 ): void {
   describe(`${name} as a source`, () => {
     let system: WatchedSystem;
@@ -44,7 +48,8 @@ export function sourceSuite(
     test('empty: no tenant is late, and every look answers', async () => {
       await using source = system.source();
       const probe = await source.probe(never);
-      expect(probe.system).toMatch(system.type === 'postgres' ? / on PostgreSQL 1\d/ : / on MariaDB 1\d/);
+      const server = { postgres: / on PostgreSQL 1\d/, mysql: / on MariaDB 1\d/, sqlite: / on SQLite/ };
+      expect(probe.system).toMatch(server[system.type]);
       const sample = await poll(source);
       expect(
         sample.tenants.filter(({ ready, oldestReady }) => ready.value > 0 || oldestReady !== null),
@@ -192,7 +197,7 @@ export function sourceSuite(
       }
     });
 
-    test('a session that was killed is told once, then replaced', async () => {
+    test.skipIf(isFile)('a session that was killed is told once, then replaced', async () => {
       await system.put([{ tenant: 'a', state: 'ready', ageMs: 1_000 }]);
       await using source = system.source();
       await poll(source);
@@ -216,12 +221,12 @@ export function sourceSuite(
       expect(tenant(await poll(source), 'a').ready.value).toBe(1);
     });
 
-    test('10,000 tenants are all seen, or it is said that they are not', async () => {
+    test('10,000 tenants are all seen, or it is said that they are not', LONG, async () => {
       await system.fill(20_000, 10_000);
       await using source = system.source();
-      const { warnings } = await source.probe(never);
       const infos = await source.tenants(never);
       const sample = await source.snapshot(never);
+      const { warnings } = await source.probe(never);
       const watched = Math.min(10_000, tenantsAtMost);
       expect(infos).toHaveLength(watched);
       expect(sample.tenants).toHaveLength(watched);
@@ -229,15 +234,15 @@ export function sourceSuite(
       if (watched < 10_000) expect(warnings.join(' ')).toContain('no more are watched');
     });
 
-    test('a million rows: within the time limit of a poll, at the cost of ten thousand', async () => {
+    test('a million rows: within the time limit of a poll, at the cost of ten thousand', LONG, async () => {
       const cost = async (rows: number) => {
         await system.clear();
         await system.fill(rows, 100);
         await using source = system.source();
         await poll(source);
-        const before = await system.reads();
+        const before = isFile ? 0 : await system.reads();
         const sample = await source.snapshot(never);
-        const reads = (await system.reads()) - before;
+        const reads = isFile ? 0 : (await system.reads()) - before;
         const oldest = tenant(sample, 't0');
         expect(isTrue(oldest.ready, rows / 100)).toBe(true);
         expect(lagOf(sample, oldest)).toBeGreaterThan(3_500_000);
@@ -246,16 +251,21 @@ export function sourceSuite(
       };
       // Heads of 201 rows are full from 20,000 rows on.
       const small = await cost(30_000);
-      expect(await cost(1_000_000)).toBeLessThan(small * 1.5);
+      const large = await cost(1_000_000);
+      if (!isFile) expect(large).toBeLessThan(small * 1.5);
     });
 
-    test('a statement over its time limit is told as such, and the poll after it works', async () => {
-      await system.fill(200_000, 2_000);
-      await using hurried = system.source({ statementTimeoutMs: 1 });
-      await expect(poll(hurried)).rejects.toMatchObject({ code: 'budget-exceeded', retryable: true });
-      await using source = system.source();
-      expect((await poll(source)).tenants.length).toBeGreaterThan(0);
-    });
+    test.skipIf(isFile)(
+      'a statement over its time limit is told as such, and the poll after it works',
+      LONG,
+      async () => {
+        await system.fill(200_000, 2_000);
+        await using hurried = system.source({ statementTimeoutMs: 1 });
+        await expect(poll(hurried)).rejects.toMatchObject({ code: 'budget-exceeded', retryable: true });
+        await using source = system.source();
+        expect((await poll(source)).tenants.length).toBeGreaterThan(0);
+      },
+    );
   });
 }
 

@@ -78,6 +78,11 @@ export class JobTable {
     return this.#pages[Math.floor(id / PAGE_JOBS)]?.jobs[id % PAGE_JOBS] ?? undefined;
   }
 
+  /** By id. */
+  *[Symbol.iterator](): Generator<MemoryJob> {
+    for (const page of this.#pages) for (const job of page?.jobs ?? []) if (job) yield job;
+  }
+
   add(job: MemoryJob): void {
     const at = Math.floor(job.id / PAGE_JOBS);
     while (this.#pages.length <= at) this.#pages.push(null);

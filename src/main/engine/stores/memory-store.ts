@@ -7,7 +7,7 @@ import { JobStates } from './memory-job-states.ts';
 import type { MemoryJob } from './memory-job.ts';
 import type { MemoryKind } from './memory-kind.ts';
 import type { MemoryLane } from './memory-lane.ts';
-import { ancestorOf, chosen, deadGroupsOf, depthsOf, recordOf } from './memory-views.ts';
+import { ancestorOf, chosen, deadGroupsOf, depthsOf, listOf, recordOf } from './memory-views.ts';
 import { drained, newJobRow, parentIsDead, type NewJobRow } from './new-job-row.ts';
 import {
   IDEMPOTENCY_KEPT_MS,
@@ -18,6 +18,8 @@ import {
   type Hold,
   type HoldScope,
   type JobFilter,
+  type JobsListed,
+  type ListRequest,
   type Owner,
   type ReadyTenant,
   type Store,
@@ -224,6 +226,10 @@ export class MemoryStore implements Store {
     if (!job) return Promise.resolve(null);
     const text = job.payloadIsText ? String(job.payload) : JSON.stringify(job.payload);
     return Promise.resolve(text.slice(0, limitChars));
+  }
+
+  list(request: ListRequest): Promise<JobsListed> {
+    return Promise.resolve(listOf(this.#jobs, request));
   }
 
   deadGroups(limit: number): Promise<DeadGroup[]> {

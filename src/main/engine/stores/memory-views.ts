@@ -6,7 +6,8 @@ import type { JobStates } from './memory-job-states.ts';
 import { extraOf, type MemoryJob } from './memory-job.ts';
 import type { MemoryLane } from './memory-lane.ts';
 import type { MemoryTenant } from './memory-tenant.ts';
-import type { DeadGroup, JobFilter } from './store.ts';
+import { placeOf } from './list-order.ts';
+import type { DeadGroup, JobFilter, JobsListed, ListPlace, ListRequest } from './store.ts';
 
 export function depthsOf(jobs: JobStates, cursor: string | null, frontLimit: number): Depths {
   const seen = lowestReady(jobs, frontLimit + 1);
@@ -86,6 +87,24 @@ export function recordOf(job: MemoryJob): JobRecord {
     failedAttempts: extra ? [...extra.failedAttempts] : [],
   };
 }
+
+/** Looks at every job: whoever keeps them in memory has few, or is a test. */
+export function listOf(jobs: JobStates, request: ListRequest): JobsListed {
+  const { state, tenantId, after, limit } = request;
+  const found = [...jobs.byId]
+    .filter((job) => job.state === state && (tenantId === null || job.lane.tenantId === tenantId))
+    .map((job) => ({ job, place: placeOf(job, request) }))
+    .filter(({ place }) => after === null || isBefore(after, place))
+    .sort((a, b) => (isBefore(a.place, b.place) ? -1 : 1));
+  const shown = found.slice(0, limit);
+  return {
+    jobs: shown.map(({ job }) => recordOf(job)),
+    next: found.length > limit ? (shown.at(-1)?.place ?? null) : null,
+  };
+}
+
+const isBefore = (a: ListPlace, b: ListPlace): boolean =>
+  a.atMs < b.atMs || (a.atMs === b.atMs && a.id < b.id);
 
 /** Those of `among` that are meant, by id, from the first above `afterId`. */
 export function chosen(

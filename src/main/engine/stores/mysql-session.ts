@@ -21,8 +21,8 @@ export interface MysqlAddress {
 
 export interface MysqlPoolOptions extends MysqlAddress {
   connections: number;
-  /** Sessions that the server lets write nothing, and whose reads it stops after a while. */
-  readOnly: boolean;
+  /** Sessions that the server lets write nothing, and whose reads it stops when they run longer; null for others. */
+  lookMs: number | null;
 }
 
 export interface Statement {
@@ -34,8 +34,6 @@ export type Row = Readonly<Record<string, unknown>>;
 /** A statement that hangs longer than this has lost its server. */
 const STATEMENT_MS = 120_000;
 const CONNECT_MS = 10_000;
-/** Reads of a read-only session are stopped by the server after this: watching must not hurt what is watched. */
-const READ_MS = 2_000;
 /** One packet; far below the least max_allowed_packet that is in use. */
 const PACKET_CHARS = 512 * 1024;
 const TRIES = 20;
@@ -121,7 +119,7 @@ export class MysqlPool implements AsyncDisposable {
   /** "db.example.com:3306/jobs". */
   readonly place: string;
   readonly #pool: Pool;
-  readonly #readOnly: boolean;
+  readonly #lookMs: number | null;
   readonly #connections: number;
   #used = 0;
   #waiting = 0;
@@ -137,7 +135,7 @@ export class MysqlPool implements AsyncDisposable {
   private constructor(options: MysqlPoolOptions, ssl: SslOptions | null) {
     const { host, port, user, password, database, connections } = options;
     this.place = `${host}:${port}/${database}`;
-    this.#readOnly = options.readOnly;
+    this.#lookMs = options.lookMs;
     this.#connections = connections;
     // mysql2 sets TCP_NODELAY by itself.
     this.#pool = mysql.createPool({
@@ -233,13 +231,13 @@ export class MysqlPool implements AsyncDisposable {
           SESSION autocommit = 1, SESSION innodb_lock_wait_timeout = 5, SESSION lock_wait_timeout = 30`,
       },
       { sql: 'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED' },
-      ...(this.#readOnly ? [{ sql: 'SET SESSION TRANSACTION READ ONLY' }] : []),
+      ...(this.#lookMs !== null ? [{ sql: 'SET SESSION TRANSACTION READ ONLY' }] : []),
     ]);
-    if (this.#readOnly) {
+    if (this.#lookMs !== null) {
       const [version] = await session.rows({ sql: 'SELECT VERSION() AS version' });
       const limit = /mariadb/i.test(fieldsOf(version).text('version'))
-        ? `max_statement_time = ${READ_MS / 1000}`
-        : `max_execution_time = ${READ_MS}`;
+        ? `max_statement_time = ${this.#lookMs / 1000}`
+        : `max_execution_time = ${this.#lookMs}`;
       await session.rows({ sql: `SET SESSION ${limit}` });
     }
     this.#prepared.set(beneath, connection);

@@ -4,6 +4,7 @@ import type { Depths, Enqueued, JobRecord, NewJob } from '../job.ts';
 import { enqueue } from './mysql-enqueue.ts';
 import { exchange } from './mysql-exchange.ts';
 import { hold, holds, unhold } from './mysql-holds.ts';
+import { list } from './mysql-list.ts';
 import { discard, promoteDue, reclaim, requeue, unblock } from './mysql-operator.ts';
 import {
   blockedJobs,
@@ -25,6 +26,8 @@ import type {
   Hold,
   HoldScope,
   JobFilter,
+  JobsListed,
+  ListRequest,
   Owner,
   ReadyTenant,
   Store,
@@ -35,10 +38,14 @@ export interface MysqlStoreOptions extends MysqlAddress {
   access?: StoreAccess;
   /** At most; 6 when left out. */
   connections?: number;
+  /** With access `look`: the server stops reads that run longer. */
+  lookMs?: number;
 }
 
 /** One for the exchange, one for intake, the rest for beats and questions. */
 const CONNECTIONS = 6;
+/** Watching must not hurt what is watched. */
+const LOOK_MS = 2_000;
 
 /**
  * Every call waits for a connection of a small pool. After the server has died a call rejects with `unreachable`, and
@@ -51,8 +58,8 @@ export class MysqlStore implements Store {
 
   /** Rejects with `schema-mismatch` for tables that are not ours or newer than this version. */
   static async open(options: MysqlStoreOptions): Promise<MysqlStore> {
-    const { access = 'work', connections = CONNECTIONS } = options;
-    const pool = await MysqlPool.open({ ...options, connections, readOnly: access === 'look' });
+    const { access = 'work', connections = CONNECTIONS, lookMs = LOOK_MS } = options;
+    const pool = await MysqlPool.open({ ...options, connections, lookMs: access === 'look' ? lookMs : null });
     try {
       const version = await pool.use(async (session) => {
         await migrate(session, pool.place, access === 'work');
@@ -159,6 +166,10 @@ export class MysqlStore implements Store {
 
   payload(id: number, limitChars: number): Promise<string | null> {
     return payload(this.#pool, id, limitChars);
+  }
+
+  list(request: ListRequest): Promise<JobsListed> {
+    return list(this.#pool, request);
   }
 
   deadGroups(limit: number): Promise<DeadGroup[]> {

@@ -27,8 +27,6 @@ export type Ask = (statement: Statement | string, values?: readonly unknown[]) =
 const CONNECT_MS = 5_000;
 /** No statement of the store takes nearly as long on a server that is well. */
 const STATEMENT_MS = 30_000;
-/** Watching must not hurt what is watched. */
-const LOOK_MS = 2_000;
 const LOCK_MS = 15_000;
 /** A machine that vanished in the middle of a transaction holds its locks no longer than this. */
 const SILENT_TRANSACTION_MS = 30_000;
@@ -37,11 +35,13 @@ const KEEP_ALIVE_MS = 10_000;
 export class PostgresPool implements AsyncDisposable {
   readonly #pool: Pool;
   readonly #connections: number;
+  readonly #isLooking: boolean;
   /** "db.example.com/jobs": in messages. */
   readonly place: string;
 
-  /** Connects to nothing yet. `readOnly`: the server lets nothing be written, and stops reads that are slow. */
-  constructor(address: PostgresAddress, connections: number, readOnly = false) {
+  /** Connects to nothing yet. `lookMs`: the server lets nothing be written, and stops reads that run longer. */
+  constructor(address: PostgresAddress, connections: number, lookMs: number | null = null) {
+    this.#isLooking = lookMs !== null;
     const { host, port, user, password, database, tls = false } = address;
     this.place = `${host}:${port}/${database}`;
     this.#connections = connections;
@@ -54,8 +54,8 @@ export class PostgresPool implements AsyncDisposable {
       keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
       connectionTimeoutMillis: CONNECT_MS,
       idleTimeoutMillis: 60_000,
-      statement_timeout: readOnly ? LOOK_MS : STATEMENT_MS,
-      ...(readOnly && { options: '-c default_transaction_read_only=on' }),
+      statement_timeout: lookMs ?? STATEMENT_MS,
+      ...(lookMs !== null && { options: '-c default_transaction_read_only=on' }),
       lock_timeout: LOCK_MS,
       idle_in_transaction_session_timeout: SILENT_TRANSACTION_MS,
     });
@@ -145,6 +145,12 @@ export class PostgresPool implements AsyncDisposable {
         ? say('unreachable', away, true)
         : error;
     }
+    if (this.#isLooking && code === '57014')
+      return say(
+        'budget-exceeded',
+        'a read took too long; reads are asked less often until it is faster',
+        true,
+      );
     const row = [...meanings].find(([codes]) => codes.test(code))?.[1];
     return row ? say(row.as, row.words, row.retryable) : say('internal', `an unexpected error ${code}`);
   }

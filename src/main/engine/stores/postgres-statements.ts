@@ -134,11 +134,11 @@ export function postgresStatements(s: string) {
     deadGroups: `SELECT kind, cause, count(*)::text AS count, max(died_at)::text AS last_at,
         (array_agg(failed[1] ORDER BY id DESC))[1] AS example
       FROM ${s}.parked WHERE state = 'dead' GROUP BY kind, cause ORDER BY count(*) DESC, kind, cause LIMIT $1`,
-    // parked_state or parked_cause, by what is asked for
+    // parked_state or parked_cause, by what is asked for; ordered like the front
     parkedIds: `SELECT id::text FROM ${s}.parked
       WHERE state = $1 AND id > $2 AND ($4::text IS NULL OR tenant_id = $4) AND ($5::text IS NULL OR kind = $5)
         AND ($6::text IS NULL OR cause = $6) AND ($7::bigint[] IS NULL OR id = ANY($7))
-      ORDER BY id LIMIT $3`,
+      ORDER BY parked.id LIMIT $3`,
     // dependency_child upwards: the dead or removed one that is nearest
     culprits: `WITH RECURSIVE above AS (
         SELECT b AS job_id, b AS at, 0 AS depth FROM unnest($1::bigint[]) AS b
@@ -181,8 +181,8 @@ export function postgresStatements(s: string) {
         o.id::text AS oldest_id, o.ready_at::text AS oldest_ready_at, o.created_at::text AS oldest_created_at
       FROM counted AS c LEFT JOIN running AS r ON r.id = c.id LEFT JOIN oldest AS o ON o.tenant_id = c.id
       ORDER BY c.id`,
-    // job_pkey
-    front: `SELECT id::text, tenant_id FROM ${s}.job ORDER BY id LIMIT $1`,
+    // job_pkey; by the column's own id, the one in the answer is a text
+    front: `SELECT id::text, tenant_id FROM ${s}.job ORDER BY job.id LIMIT $1`,
   } as const;
   const named = Object.entries(texts).map(([name, text]): [string, Statement] => [
     name,

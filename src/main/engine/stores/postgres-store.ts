@@ -8,6 +8,7 @@ import { PostgresDependants } from './postgres-dependants.ts';
 import { checkedRows, dependsOnStored, isPlain, parts, store, storeRelated } from './postgres-enqueue.ts';
 import { exchangeOnPostgres, isText } from './postgres-exchange.ts';
 import { endSilent, giveBack } from './postgres-lost-claims.ts';
+import { LIST_SETTINGS, postgresList, postgresListStatements } from './postgres-list.ts';
 import { PostgresParked, type Repair } from './postgres-parked.ts';
 import { PostgresPool, type Ask, type PostgresAddress } from './postgres-pool.ts';
 import { depthRow, frontRow, holdRow, ownerRow } from './postgres-records.ts';
@@ -22,6 +23,8 @@ import type {
   Hold,
   HoldScope,
   JobFilter,
+  JobsListed,
+  ListRequest,
   Owner,
   ReadyTenant,
   Store,
@@ -34,12 +37,16 @@ export interface PostgresStoreOptions extends PostgresAddress {
   access?: StoreAccess;
   /** Connections at most, opened as they are needed. */
   connections?: number;
+  /** With access `look`: the server stops reads that run longer. */
+  lookMs?: number;
 }
 
 /** Counts are folded once in so many exchanges: until then they are added up by whoever asks for them. */
 const FOLD_EVERY = 50;
 const CONNECTIONS = 4;
 const SCHEMA = 'headway_engine';
+/** Watching must not hurt what is watched. */
+const LOOK_MS = 2_000;
 
 const cursorRow = z.object({ cursor: z.string().nullable() });
 
@@ -51,6 +58,7 @@ export class PostgresStore implements Store {
   readonly #sql: PostgresStatements;
   readonly #ask: Ask;
   readonly #parked: PostgresParked;
+  readonly #lists: ReturnType<typeof postgresListStatements>;
   readonly #vacuum: PostgresVacuum;
   /** Names this store's exchanges among all stores'. */
   readonly #name = randomUUID();
@@ -64,7 +72,13 @@ export class PostgresStore implements Store {
    * old; with `bad-request` for a name that no schema should have.
    */
   static async open(options: PostgresStoreOptions): Promise<PostgresStore> {
-    const { schema = SCHEMA, access = 'work', connections = CONNECTIONS, ...address } = options;
+    const {
+      schema = SCHEMA,
+      access = 'work',
+      connections = CONNECTIONS,
+      lookMs = LOOK_MS,
+      ...address
+    } = options;
     if (!/^[a-z_][a-z0-9_]{0,62}$/.test(schema) || schema.startsWith('pg_')) {
       throw new HeadwayError(
         'bad-request',
@@ -72,7 +86,7 @@ export class PostgresStore implements Store {
       );
     }
     await using opened = new AsyncDisposableStack();
-    const pool = opened.use(new PostgresPool(address, connections, access === 'look'));
+    const pool = opened.use(new PostgresPool(address, connections, access === 'look' ? lookMs : null));
     const release = await pool.alone((client) =>
       migratePostgres(client, schema, pool.place, access === 'work'),
     );
@@ -91,6 +105,7 @@ export class PostgresStore implements Store {
     this.#ask = pool.ask;
     this.#sql = postgresStatements(schema);
     this.#parked = new PostgresParked(this.#ask, this.#sql);
+    this.#lists = postgresListStatements(schema);
     this.#vacuum = new PostgresVacuum(pool.ask, schema);
     this.description = description;
   }
@@ -253,6 +268,14 @@ export class PostgresStore implements Store {
     if (!Number.isSafeInteger(id)) return null;
     const [row] = await this.#ask(this.#sql.payload, [id, limitChars]);
     return row ? z.object({ text: z.string() }).parse(row).text : null;
+  }
+
+  list(request: ListRequest): Promise<JobsListed> {
+    return this.#pool.transaction(async (ask) => {
+      await ask(LIST_SETTINGS);
+      const parked = new PostgresParked(ask, this.#sql);
+      return postgresList(ask, this.#lists, (ids) => parked.records(ids), request);
+    });
   }
 
   deadGroups(limit: number): Promise<DeadGroup[]> {

@@ -33,6 +33,11 @@ const all = async (store: Store) => ({
   ready: await store.ready({ after: 'a', limit: 9, eligible: ANY }),
   jobs: [await store.job(1), await store.job(2), await store.job(99)],
   payload: await store.payload(1, 5),
+  lists: await Promise.all(
+    (['ready', 'waiting', 'blocked', 'running', 'dead'] as const).map((state) =>
+      store.list({ state, tenantId: null, after: null, limit: 2 }),
+    ),
+  ),
   groups: await store.deadGroups(9),
   dead: await store.deadJobs({ kind: 'mail' }, 0, 9),
   blocked: await store.blockedJobs({ ids: [2, 3] }, 0, 9),

@@ -6,7 +6,18 @@ import { openToRead, storageError } from './sqlite-file.ts';
 import { refuseOtherVersions } from './sqlite-schema.ts';
 import { prepareReading } from './sqlite-statements.ts';
 import { SqliteViews } from './sqlite-views.ts';
-import type { BlockedJob, DeadGroup, Eligible, Hold, JobFilter, Owner, ReadyTenant, Store } from './store.ts';
+import type {
+  BlockedJob,
+  DeadGroup,
+  Eligible,
+  Hold,
+  JobFilter,
+  JobsListed,
+  ListRequest,
+  Owner,
+  ReadyTenant,
+  Store,
+} from './store.ts';
 
 export class SqliteReadOnlyStore implements Store {
   readonly description: string;
@@ -74,6 +85,10 @@ export class SqliteReadOnlyStore implements Store {
 
   payload(id: number, limitChars: number): Promise<string | null> {
     return this.#look(() => this.#views.payload(id, limitChars));
+  }
+
+  list(request: ListRequest): Promise<JobsListed> {
+    return this.#look(() => this.#views.list(request));
   }
 
   deadGroups(limit: number): Promise<DeadGroup[]> {

@@ -1,5 +1,6 @@
 // Every SQL statement of the SQLite store, each with the index it walks. Sets of ids come in as JSON arrays.
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { listStatements, RECORD, RECORD_OF } from './sqlite-list-statements.ts';
 
 /** How many delayed jobs become ready in one transaction. */
 const PROMOTE_AT_ONCE = 1000;
@@ -7,10 +8,6 @@ const PROMOTE_AT_ONCE = 1000;
 const IDS = '(SELECT value FROM json_each(?))';
 const CLAIMED = `id, lane, fence, priority, attempts, max_attempts, created_at, ready_at, batch, payload_bytes,
   failures + children > 0 AS has_more, payload`;
-const RECORD = `
-  job.id, lane.tenant, kind.name AS kind, job.state, job.priority, job.batch, job.attempts, job.max_attempts,
-  job.created_at, job.ready_at, job.claimed_at, job.owner, job.payload_bytes, job.failures, job.parents`;
-const RECORD_OF = `FROM job JOIN lane ON lane.id = job.lane JOIN kind ON kind.id = job.kind`;
 /** Null stands for "all". */
 const MATCHES = `
   job.id > :after AND (:tenant IS NULL OR lane.tenant = :tenant) AND (:kind IS NULL OR kind.name = :kind)
@@ -92,6 +89,7 @@ export const readingStatements = {
     )
     SELECT min(above.id) AS id FROM above LEFT JOIN job ON job.id = above.id
     WHERE job.id IS NULL OR job.state = 'dead'`,
+  ...listStatements,
 } as const;
 
 export const writingStatements = {

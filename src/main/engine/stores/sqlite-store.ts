@@ -20,6 +20,8 @@ import type {
   Hold,
   HoldScope,
   JobFilter,
+  JobsListed,
+  ListRequest,
   Owner,
   ReadyTenant,
   Store,
@@ -241,6 +243,10 @@ export class SqliteStore implements Store {
 
   payload(id: number, limitChars: number): Promise<string | null> {
     return this.#look(() => this.#views.payload(id, limitChars));
+  }
+
+  list(request: ListRequest): Promise<JobsListed> {
+    return this.#look(() => this.#views.list(request));
   }
 
   deadGroups(limit: number): Promise<DeadGroup[]> {

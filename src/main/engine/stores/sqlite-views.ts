@@ -6,6 +6,7 @@ import { exact } from '../../../core/count.ts';
 import { errorClassSchema } from '../../../core/error-class.ts';
 import type { Depths, FailedAttempt, JobRecord } from '../job.ts';
 import { byteOrderKey } from './byte-order.ts';
+import { sqliteList } from './sqlite-list.ts';
 import type { ReadingStatements } from './sqlite-statements.ts';
 import {
   FAILED_ATTEMPTS_KEPT,
@@ -13,6 +14,8 @@ import {
   type DeadGroup,
   type Hold,
   type JobFilter,
+  type JobsListed,
+  type ListRequest,
   type Owner,
   type ReadyTenant,
 } from './store.ts';
@@ -214,6 +217,11 @@ export class SqliteViews {
   payload(id: number, limitChars: number): string | null {
     const row = this.#sql.payload.get(limitChars, id);
     return row ? z.object({ text: z.string() }).parse(row).text : null;
+  }
+
+  list(request: ListRequest): JobsListed {
+    const kindIds = this.kinds().map(({ id }) => id);
+    return sqliteList(this.#sql, (row) => this.#record(row), kindIds, request);
   }
 
   deadGroups(limit: number): DeadGroup[] {

@@ -15,6 +15,7 @@ import { claimPromises } from './store-conformance-claims.ts';
 import { countPromises } from './store-conformance-counts.ts';
 import { dependencyPromises } from './store-conformance-dependencies.ts';
 import { enqueuePromises } from './store-conformance-enqueue.ts';
+import { listPromises } from './store-conformance-lists.ts';
 import { operatorPromises } from './store-conformance-operator.ts';
 import { ownerPromises } from './store-conformance-owners.ts';
 import type { StoreFixture } from './store-conformance-acts.ts';
@@ -36,6 +37,7 @@ export function storeConformance(
     dependencyPromises(fixture);
     ownerPromises(fixture);
     operatorPromises(fixture);
+    listPromises(fixture);
     countPromises(fixture);
   });
 }

@@ -3,7 +3,16 @@
 //
 // A store decides nothing: it shows which tenants have work, the scheduler (core/) decides whose turn it is, and the
 // store hands over their jobs. So the fair order is the same over every store.
-import type { Claim, Depths, Enqueued, FailedAttempt, JobRecord, NewJob, Settlement } from '../job.ts';
+import type {
+  Claim,
+  Depths,
+  Enqueued,
+  FailedAttempt,
+  JobRecord,
+  JobState,
+  NewJob,
+  Settlement,
+} from '../job.ts';
 
 /*
  *            enqueue                         exchange
@@ -97,6 +106,33 @@ export interface BlockedJob {
   ancestorId: number;
 }
 
+/** A place in a list of jobs: after the one of this time and id. `atMs` is 0 in lists that are ordered by id alone. */
+export interface ListPlace {
+  atMs: number;
+  id: number;
+}
+
+/**
+ * Jobs of one state, of a tenant or (null) of all, from the first after a place. Delayed jobs come by when they become
+ * ready, running ones by when they were claimed, a tenant's ready ones by when they became ready, all others by id; among
+ * equals by id.
+ */
+export interface ListRequest {
+  state: JobState;
+  tenantId: string | null;
+  after: ListPlace | null;
+  limit: number;
+}
+
+export interface JobsListed {
+  jobs: JobRecord[];
+  /**
+   * Where the next page begins; null at the end. A page that is not full may have a next one: where no index knows the
+   * tenants, a tenant's jobs are sought among LOOKED_THROUGH jobs of the state at a time.
+   */
+  next: ListPlace | null;
+}
+
 export interface Store extends AsyncDisposable {
   /** "SQLite, /path/to/jobs.db", "PostgreSQL 15.14 at db.example.com/jobs": for people. */
   readonly description: string;
@@ -163,6 +199,8 @@ export interface Store extends AsyncDisposable {
   job(id: number): Promise<JobRecord | null>;
   /** Its payload as JSON text, at most `limitChars` of it; null like `job`. */
   payload(id: number, limitChars: number): Promise<string | null>;
+  /** Its cost grows with the limit, with the tenant's kinds and priorities and with what runs, not with the backlog. */
+  list(request: ListRequest): Promise<JobsListed>;
   /** The dead set by kind and cause, largest first. */
   deadGroups(limit: number): Promise<DeadGroup[]>;
   /** Dead jobs by id, from the first above `afterId`. */
@@ -185,3 +223,5 @@ export const IDEMPOTENCY_KEPT_MS = 24 * 3_600_000;
 export const EXCHANGE_PAYLOAD_BYTES = 16 * 1024 * 1024;
 /** Failed attempts kept for a job. */
 export const FAILED_ATTEMPTS_KEPT = 10;
+/** Jobs of all tenants that one page of a single tenant's list looks through at most. */
+export const LOOKED_THROUGH = 10_000;

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { HeadwayError } from '../../../contract/errors.ts';
 import { exact } from '../../../core/count.ts';
-import type { EngineTenant } from '../local-engine/engine-reader.ts';
+import { engineJob } from '../local-engine/engine-job-fixture.ts';
+import type { EngineJob, EngineTenant } from '../local-engine/engine-reader.ts';
 import { EngineDatabaseSource } from './engine-database-source.ts';
 import type { StoreHold, StoreOwner, StoreReader } from './store-reader.ts';
 
@@ -26,7 +27,12 @@ const tenant = (tenantId: string, more: Partial<EngineTenant> = {}): EngineTenan
 
 /** A store that says what it is told to, and counts how often it was opened and closed. */
 function plainStore(
-  says: { tenants?: EngineTenant[]; owners?: StoreOwner[]; holds?: StoreHold[] } = {},
+  says: {
+    tenants?: EngineTenant[];
+    owners?: StoreOwner[];
+    holds?: StoreHold[];
+    jobs?: EngineJob[];
+  } = {},
   { isShared = true } = {},
 ) {
   const counts = { opened: 0, closed: 0 };
@@ -38,6 +44,11 @@ function plainStore(
       trouble.depths?.() ?? Promise.resolve({ tenants: says.tenants ?? [], cursor: null, frontEndId: null }),
     owners: () => Promise.resolve(says.owners ?? []),
     holds: () => Promise.resolve(says.holds ?? []),
+    list: ({ state }) =>
+      Promise.resolve({ jobs: (says.jobs ?? []).filter((job) => job.state === state), next: null }),
+    job: (id) => Promise.resolve(says.jobs?.find((job) => job.id === id) ?? null),
+    payload: (_id, limitChars) =>
+      Promise.resolve(JSON.stringify({ token: 's3cret', text: 'x'.repeat(limitChars) }).slice(0, limitChars)),
     [Symbol.asyncDispose]: () => {
       counts.closed += 1;
       return Promise.resolve();
@@ -100,6 +111,62 @@ describe('EngineDatabaseSource', () => {
       tenantWord: 'tenant',
       warnings: [expect.stringContaining('No engine')],
     });
+  });
+
+  it('shows claims with the beat and the lease of their owner; an unheard one’s is stale', async () => {
+    const running = (id: number, owner: string) =>
+      engineJob({ id, state: 'running', owner, claimedAtMs: T - 400_000 });
+    const jobs = [running(1, 'alive'), running(2, 'silent'), running(3, 'forgotten')];
+    const owners = [
+      { id: 'alive', beatAtMs: T, report: '{}' },
+      { id: 'silent', beatAtMs: T - 296_000, report: '{}' },
+    ];
+    const { source } = plainStore({ jobs, owners });
+    await using _ = source;
+    const { locks, more } = await source.details.locks({ tenantId: null, limit: 5 }, never);
+    expect(
+      locks.map(({ jobId, beatAtMs, expiresAtMs, stale }) => [jobId, beatAtMs, expiresAtMs, stale]),
+    ).toEqual([
+      ['1', T, T + 300_000, false],
+      ['2', T - 296_000, T + 4_000, true],
+      ['3', null, T - 400_000, true],
+    ]);
+    expect(more).toBe(false);
+    const shown = await source.details.jobs(
+      { list: 'running', tenantId: null, after: null, limit: 5 },
+      never,
+    );
+    expect(shown.jobs.map(({ stale }) => stale)).toEqual([false, true, true]);
+    expect((await source.details.job('2', never))?.job.stale).toBe(true);
+    const alone = plainStore({ jobs, owners }, { isShared: false });
+    await using __ = alone.source;
+    const inFile = await alone.source.details.locks({ tenantId: null, limit: 5 }, never);
+    expect(inFile.locks.map(({ beatAtMs, expiresAtMs, stale }) => [beatAtMs, expiresAtMs, stale])).toEqual(
+      Array.from({ length: 3 }, () => [null, null, false]),
+    );
+  });
+
+  it('blacks out what looks like a secret in a payload, and cuts a long one', async () => {
+    const { source } = plainStore({ jobs: [engineJob({ id: 7 })] });
+    await using _ = source;
+    const detail = await source.details.job('7', never);
+    expect(detail?.payload?.text.slice(0, 30)).toBe('{"token":"redacted","text":"xx');
+    expect(detail?.payload?.shortened).toBe(true);
+    expect(await source.details.job('8', never)).toBeNull();
+    expect(await source.details.job('1 OR 1=1', never)).toBeNull();
+  });
+
+  it('asks for details on a reader of their own, whose failure ends no poll', async () => {
+    const { source, counts, trouble } = plainStore({ jobs: [engineJob({ id: 7 })] });
+    await using _ = source;
+    await source.snapshot(never);
+    await source.details.job('7', never);
+    expect(counts).toEqual({ opened: 2, closed: 0 });
+    await expect(source.details.job('7', AbortSignal.abort())).rejects.toMatchObject({ code: 'cancelled' });
+    trouble.depths = () => Promise.reject(new HeadwayError('unreachable', 'gone', { retryable: true }));
+    await expect(source.snapshot(never)).rejects.toMatchObject({ code: 'unreachable' });
+    await source.details.job('7', never);
+    expect(counts).toEqual({ opened: 2, closed: 1 });
   });
 
   it('opens the store once, and anew after it failed or was given up', async () => {

@@ -1,18 +1,19 @@
 // A headless engine, watched through the store that it works on. It reads and nothing else.
-import { noDetails } from '../not-yet.ts';
-import { HeadwayError } from '../../../contract/errors.ts';
 import { zero } from '../../../core/count.ts';
 import type { SourceSample, TenantInfo } from '../../../core/sample.ts';
+import { PAYLOAD_SHOWN_CHARS, shownPayload } from '../../../core/shown-payload.ts';
 import { ahead } from '../local-engine/ahead.ts';
+import { engineDetails } from '../local-engine/engine-details.ts';
+import { RECLAIMED_AFTER_MS } from '../local-engine/engine-jobs.ts';
 import type { EngineTenant } from '../local-engine/engine-reader.ts';
-import type { Probe, Source } from '../source.ts';
+import type { Probe, Source, SourceDetails } from '../source.ts';
+import { engineDatabaseCapabilities, engineFileCapabilities } from './capabilities.ts';
 import { enginesSeen } from './engines.ts';
+import { HeldReader } from './held-reader.ts';
 import type { StoreHold, StoreReader } from './store-reader.ts';
 
 /** So many ready jobs are looked at to tell who is ahead of whom; what lies deeper counts as "at least". */
 const FRONT_LIMIT = 2_000;
-/** The engines' own limit: whoever is silent for longer loses its jobs to the others. */
-const RECLAIMED_AFTER_MS = 5 * 60_000;
 
 const CLAIM_ORDER = {
   'first-come': 'first come, first served, by id',
@@ -30,16 +31,21 @@ export interface EngineDatabaseSourceOptions {
 }
 
 export class EngineDatabaseSource implements Source {
-  readonly details = noDetails;
+  readonly details: SourceDetails;
   readonly #options: EngineDatabaseSourceOptions;
-  #reader: Promise<StoreReader> | null = null;
+  readonly #polls: HeldReader;
+  /** Of its own, so that a person's question delays no poll. */
+  readonly #looks: HeldReader;
 
   constructor(options: EngineDatabaseSourceOptions) {
     this.#options = options;
+    this.#polls = new HeldReader(options.open);
+    this.#looks = new HeldReader(options.open);
+    this.details = detailsOf(this.#looks, options.isShared);
   }
 
   probe(signal: AbortSignal): Promise<Probe> {
-    return this.#read(signal, async (reader) => {
+    return this.#polls.call(signal, async (reader) => {
       const [owners, nowMs] = [await reader.owners(), await reader.time()];
       const isHeard = owners.some(({ beatAtMs }) => nowMs - beatAtMs <= RECLAIMED_AFTER_MS);
       return {
@@ -54,14 +60,14 @@ export class EngineDatabaseSource implements Source {
   }
 
   tenants(signal: AbortSignal): Promise<TenantInfo[]> {
-    return this.#read(signal, async (reader) =>
+    return this.#polls.call(signal, async (reader) =>
       (await reader.depths(0)).tenants.map(({ tenantId }) => ({ id: tenantId, name: tenantId, detail: '' })),
     );
   }
 
   /** Engines count as they go, so counts are exact and cheap. */
   snapshot(signal: AbortSignal): Promise<SourceSample> {
-    return this.#read(signal, async (reader) => {
+    return this.#polls.call(signal, async (reader) => {
       const { now, isShared } = this.#options;
       const startedMs = now();
       const depths = await reader.depths(FRONT_LIMIT);
@@ -96,37 +102,39 @@ export class EngineDatabaseSource implements Source {
     });
   }
 
-  /** A call that is given up, or that the store failed, ends the reader: the next one opens it anew. */
-  async #read<T>(signal: AbortSignal, ask: (reader: StoreReader) => Promise<T>): Promise<T> {
-    signal.throwIfAborted();
-    const aborted = Promise.withResolvers<never>();
-    const abort = () => aborted.reject(abortFailure(signal));
-    signal.addEventListener('abort', abort, { once: true });
-    try {
-      this.#reader ??= this.#options.open();
-      return await Promise.race([this.#reader.then(ask), aborted.promise]);
-    } catch (error) {
-      const closing = this.#close();
-      // Whoever was given up may hang for a while; its end is nobody's concern any more.
-      if (signal.aborted) closing.catch(() => undefined);
-      else await closing;
-      throw error;
-    } finally {
-      signal.removeEventListener('abort', abort);
-      aborted.promise.catch(() => undefined);
-    }
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([this.#polls[Symbol.asyncDispose](), this.#looks[Symbol.asyncDispose]()]);
   }
+}
 
-  async #close(): Promise<void> {
-    const closing = this.#reader;
-    this.#reader = null;
-    const reader = await closing?.catch(() => null);
-    await reader?.[Symbol.asyncDispose]();
-  }
+const IN_DATABASE =
+  'An engine holds its claims as long as it beats, every 10 seconds. After 5 minutes of silence another engine takes them back: the attempt counts, and what the silent one still sends is refused.';
+const IN_FILE =
+  'An engine has the file for itself and holds its claims as long as it lives. What one that died had is taken back when the next one opens the file: the attempt counts.';
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#close();
-  }
+function detailsOf(looks: HeldReader, isShared: boolean): SourceDetails {
+  return engineDetails({
+    capabilities: isShared ? engineDatabaseCapabilities : engineFileCapabilities,
+    lockRule: isShared ? IN_DATABASE : IN_FILE,
+    list: (request, signal) => looks.call(signal, (reader) => reader.list(request)),
+    job: (id, signal) =>
+      looks.call(signal, async (reader) => {
+        const job = await reader.job(id);
+        // One more than is shown, to tell whether there is more. What its kind wants blacked out its engine alone knows.
+        const text = job && (await reader.payload(id, PAYLOAD_SHOWN_CHARS + 1));
+        return { job, payload: text === null ? null : shownPayload(text, []) };
+      }),
+    beats: async (signal) => {
+      if (!isShared) return null;
+      return looks.call(signal, async (reader) => {
+        const owners = await reader.owners();
+        return {
+          nowMs: await reader.time(),
+          byOwner: new Map(owners.map(({ id, beatAtMs }) => [id, beatAtMs])),
+        };
+      });
+    },
+  });
 }
 
 function sampleOf(tenant: EngineTenant) {
@@ -156,15 +164,4 @@ function pauseOf(tenantId: string, holds: readonly StoreHold[]): SourceSample['t
   const hold =
     pauses.find((pause) => pause.tenantId === tenantId) ?? pauses.find((pause) => pause.tenantId === null);
   return hold ? { by: hold.by, sinceMs: hold.sinceMs, reason: hold.reason } : null;
-}
-
-function abortFailure(signal: AbortSignal): HeadwayError {
-  const reason: unknown = signal.reason;
-  if (reason instanceof HeadwayError) return reason;
-  if (reason instanceof DOMException && reason.name === 'TimeoutError')
-    return new HeadwayError('timeout', 'The store did not answer in time. Check the network and its load.', {
-      retryable: true,
-      cause: reason,
-    });
-  return new HeadwayError('cancelled', 'The read was cancelled.', { cause: reason });
 }

@@ -1,5 +1,10 @@
 // What this source asks of an engine's store. Every store of the engine fits it; neither room imports the other.
-import type { EngineTenant } from '../local-engine/engine-reader.ts';
+import type {
+  EngineJob,
+  EngineJobsListed,
+  EngineListRequest,
+  EngineTenant,
+} from '../local-engine/engine-reader.ts';
 
 /** An engine as it last said of itself. Times are epoch ms of the store's clock. */
 export interface StoreOwner {
@@ -32,4 +37,9 @@ export interface StoreReader extends AsyncDisposable {
   }>;
   owners(): Promise<StoreOwner[]>;
   holds(): Promise<StoreHold[]>;
+  list(request: EngineListRequest): Promise<EngineJobsListed>;
+  /** Null when it is done or never was. */
+  job(id: number): Promise<EngineJob | null>;
+  /** Its payload as JSON text, at most `limitChars` of it; null like `job`. */
+  payload(id: number, limitChars: number): Promise<string | null>;
 }

@@ -19,6 +19,8 @@ export interface ExaminedStatement {
   /** With literals in place of parameters, so that it can be explained as it stands. Reads, UPDATE and DELETE alike. */
   sql: string;
   wants: readonly WantedIndex[];
+  /** Headway's own: explained with the planner's settings of its session. Any other as a client of the database would run it. */
+  own?: true;
 }
 
 export interface WatchedTables {

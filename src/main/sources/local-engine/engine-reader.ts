@@ -1,6 +1,9 @@
 // What this source asks of the local engine. The engine's own host fits it; neither room imports the other.
+import type { z } from 'zod';
+import type { jobRecordSchema } from '../../../contract/engine-report.ts';
 import type { Count } from '../../../core/count.ts';
 import type { TenantInfo } from '../../../core/sample.ts';
+import type { ShownPayload } from '../../../core/shown-payload.ts';
 
 /** One tenant as the engine's store shows it. Times are epoch ms of this computer's clock. */
 export interface EngineTenant {
@@ -51,7 +54,36 @@ export interface EngineReading {
   tenants: EngineTenant[];
 }
 
+/** A stored job. */
+export type EngineJob = z.infer<typeof jobRecordSchema>;
+
+/** A place in a list of jobs; `atMs` is 0 in lists that are ordered by id alone. */
+export interface EnginePlace {
+  atMs: number;
+  id: number;
+}
+
+/**
+ * Jobs of one state, of a tenant or (null) of all, from the first after a place. Delayed jobs come by when they become
+ * ready, running ones by when they were claimed, a tenant's ready ones by when they became ready, all others by id.
+ */
+export interface EngineListRequest {
+  state: EngineJob['state'];
+  tenantId: string | null;
+  after: EnginePlace | null;
+  limit: number;
+}
+
+export interface EngineJobsListed {
+  jobs: EngineJob[];
+  /** Null at the end; a page that is not full may have a next one, where a tenant's jobs are sought among all. */
+  next: EnginePlace | null;
+}
+
+/** Calls reject with HeadwayError, and why, while the engine is down. */
 export interface EngineReader {
-  /** Rejects with HeadwayError, and why, while the engine is down. */
   sample(signal: AbortSignal): Promise<EngineReading>;
+  list(request: EngineListRequest, signal: AbortSignal): Promise<EngineJobsListed>;
+  /** With null for a job that is not stored. */
+  job(id: number, signal: AbortSignal): Promise<{ job: EngineJob | null; payload: ShownPayload | null }>;
 }

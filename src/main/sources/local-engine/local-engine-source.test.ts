@@ -37,7 +37,9 @@ const snapshotOf = async (reading: Partial<EngineReading>) => {
     tenants: [],
     ...reading,
   };
-  await using source = new LocalEngineSource({ sample: () => Promise.resolve(whole) }, 'an engine');
+  const notAsked = () => Promise.reject(new Error('not asked'));
+  const reader = { sample: () => Promise.resolve(whole), list: notAsked, job: notAsked };
+  await using source = new LocalEngineSource(reader, 'an engine');
   const sample = await source.snapshot(signal);
   return { sample, behind: Object.fromEntries(sample.tenants.map((t) => [t.tenantId, t.behind])) };
 };

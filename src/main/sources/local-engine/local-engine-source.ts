@@ -1,9 +1,10 @@
 // "This computer" and "Local jobs": an engine of this computer as a source like any other. It reads, it does not own the engine.
-import { noDetails } from '../not-yet.ts';
 import { exact } from '../../../core/count.ts';
 import type { SourceSample, TenantInfo } from '../../../core/sample.ts';
-import type { Probe, Source } from '../source.ts';
+import type { Probe, Source, SourceDetails } from '../source.ts';
 import { ahead } from './ahead.ts';
+import { localEngineCapabilities } from './capabilities.ts';
+import { engineDetails } from './engine-details.ts';
 import type { EngineReader, EngineReading } from './engine-reader.ts';
 
 const claimOrder = (order: EngineReading['order'], tenantWord: string): string =>
@@ -14,7 +15,7 @@ const claimOrder = (order: EngineReading['order'], tenantWord: string): string =
   })[order];
 
 export class LocalEngineSource implements Source {
-  readonly details = noDetails;
+  readonly details: SourceDetails;
   readonly #engine: EngineReader;
   readonly #system: string;
 
@@ -22,6 +23,14 @@ export class LocalEngineSource implements Source {
   constructor(engine: EngineReader, system: string) {
     this.#engine = engine;
     this.#system = system;
+    this.details = engineDetails({
+      capabilities: localEngineCapabilities,
+      lockRule:
+        'The engine of this computer holds its claims as long as it lives. What one that died had is taken back when the next one starts: the attempt counts.',
+      list: (request, signal) => engine.list(request, signal),
+      job: (id, signal) => engine.job(id, signal),
+      beats: () => Promise.resolve(null),
+    });
   }
 
   async probe(signal: AbortSignal): Promise<Probe> {

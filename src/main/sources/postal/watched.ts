@@ -29,7 +29,7 @@ export function watchedTables(database: string, index: string): WatchedTables {
           },
         ],
       },
-      { name: 'Headway’s poll of one server', sql: heads(index, [1], 201).trim(), wants: [] },
+      { name: 'Headway’s poll of one server', own: true, sql: heads(index, [1], 201).trim(), wants: [] },
     ],
   };
 }

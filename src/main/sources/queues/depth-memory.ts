@@ -39,6 +39,8 @@ export class DepthMemory<Id> {
   }
 }
 
-/** Never less than what is seen now; older than that, it is an estimate whatever it was. */
-const larger = (seen: Count, learnt: Count): Count =>
-  seen.kind === 'exact' || learnt.value <= seen.value ? seen : estimate(learnt.value);
+/** Never less than what is seen now. What was counted then is an estimate now; a bound stays one, as nothing tells how much more there is. */
+function larger(seen: Count, learnt: Count): Count {
+  if (seen.kind === 'exact' || learnt.value <= seen.value) return seen;
+  return learnt.kind === 'at-least' ? learnt : estimate(learnt.value);
+}

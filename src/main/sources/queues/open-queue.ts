@@ -9,14 +9,20 @@ import { advisePostgresIndexes } from '../health/postgres-index-advice.ts';
 import { MysqlSession } from '../mysql-session.ts';
 import { PostgresSession } from '../postgres-session.ts';
 import type { Source } from '../source.ts';
+import { inspectBullmq } from './bullmq/bullmq-reader.ts';
+import { inspectGoodJob } from './good-job/good-job-reader.ts';
 import { inspectGraphileWorker } from './graphile-worker/graphile-worker-reader.ts';
 import { inspectMysqlJobs } from './jobs-table/mysql-jobs-reader.ts';
 import { inspectPostgresJobs } from './jobs-table/postgres-jobs-reader.ts';
 import { inspectOban } from './oban/oban-reader.ts';
 import { inspectPgBoss } from './pg-boss/pg-boss-reader.ts';
+import { inspectQueen } from './queen/queen-reader.ts';
 import { inspectRiver } from './river/river-reader.ts';
 import type { QueueReader, QueueSession } from './queue-reader.ts';
 import { QueueSource } from './queue-source.ts';
+import { mysqlRowsRead, postgresRowsRead } from './rows-read.ts';
+import { inspectMysqlSolidQueue } from './solid-queue/inspect-mysql.ts';
+import { inspectPostgresSolidQueue } from './solid-queue/inspect-postgres.ts';
 
 export interface QueueOptions {
   connection: Pick<QueueConnection, 'system' | 'database' | 'schema' | 'mapping'>;
@@ -36,13 +42,19 @@ type Inspect<S extends QueueSession> = (
 ) => Promise<QueueReader<S>>;
 
 /** A jobs table has no schema of its own: its mapping names the table. */
-const onPostgres: Partial<Record<Exclude<QueueSystem, 'jobs-table'>, Inspect<PostgresSession>>> = {
+const onPostgres: Readonly<Record<Exclude<QueueSystem, 'jobs-table'>, Inspect<PostgresSession>>> = {
   'pg-boss': inspectPgBoss,
   'graphile-worker': inspectGraphileWorker,
   river: inspectRiver,
   oban: inspectOban,
+  bullmq: inspectBullmq,
+  queen: inspectQueen,
+  'solid-queue': inspectPostgresSolidQueue,
+  'good-job': inspectGoodJob,
 };
-const onMysql: Partial<Record<QueueSystem, Inspect<MysqlSession>>> = {};
+const onMysql: Partial<Record<QueueSystem, Inspect<MysqlSession>>> = {
+  'solid-queue': inspectMysqlSolidQueue,
+};
 
 /** Connects at the first call. */
 export function openQueue({ connection, password, now, ...limits }: QueueOptions): Source {
@@ -58,6 +70,7 @@ export function openQueue({ connection, password, now, ...limits }: QueueOptions
       inspect: (session, signal) => inspectMysql(session, connection, signal),
       health: (session, watched, signal) => readMysqlHealth(session, watched, now, signal),
       indexAdvice: adviseMysqlIndexes,
+      countRows: mysqlRowsRead(),
       server: ({ server }) => `${server.product} ${server.version}`,
       now,
       ...limits,
@@ -68,6 +81,7 @@ export function openQueue({ connection, password, now, ...limits }: QueueOptions
     inspect: (session, signal) => inspectPostgres(session, connection, signal),
     health: (session, watched, signal) => readPostgresHealth(session, watched, now, signal),
     indexAdvice: advisePostgresIndexes,
+    countRows: postgresRowsRead(now),
     server: ({ version }) => `PostgreSQL ${version}`,
     now,
     ...limits,
@@ -83,8 +97,7 @@ function inspectPostgres(
 ): Promise<QueueReader<PostgresSession>> {
   const { system, schema } = connection;
   if (system === 'jobs-table') return inspectPostgresJobs(session, mappingOf(connection), signal);
-  const inspect = onPostgres[system] ?? unknownHere(system, 'PostgreSQL');
-  return inspect(session, schema ?? queueSystems[system].schema ?? 'public', signal);
+  return onPostgres[system](session, schema ?? queueSystems[system].schema ?? 'public', signal);
 }
 
 function inspectMysql(

@@ -43,6 +43,6 @@ export interface QueueReader<S extends QueueSession> {
 export interface QueueRead extends Pick<SourceSample, 'databaseTimeMs' | 'tenants' | 'workers' | 'kinds'> {
   /** Database minus local clock where the reader measured it closer than by the length of the poll. */
   clock?: SourceSample['clock'];
-  /** Rows or buffers that the poll's own statements read, where the server tells cheaply; else null. */
+  /** Rows and index entries that the poll's own statements read, where the reader counts them itself; null where rows-read.ts shall. */
   rowsRead: number | null;
 }

@@ -35,6 +35,12 @@ export const formatTime = (atMs: number): string => timeOfDay.format(atMs);
 /** 3 Nov, 12:34, local time. */
 export const formatDayAndTime = (atMs: number): string => dayAndTime.format(atMs);
 
+/** A moment near `nowMs`: its time, with the day where it is another one. */
+export const formatWhen = (atMs: number, nowMs: number): string =>
+  new Date(atMs).toDateString() === new Date(nowMs).toDateString()
+    ? formatTime(atMs)
+    : formatDayAndTime(atMs);
+
 /** The time to empty in words; growing is an answer, too. */
 export function formatTimeToEmpty(time: TimeToEmpty): string {
   switch (time.kind) {

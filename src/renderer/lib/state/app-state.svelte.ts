@@ -95,6 +95,11 @@ export class AppState {
     return (this.overview?.known === true ? this.overview.row(id)?.name : undefined) ?? id;
   }
 
+  /** A moment of the local clock by the clock of the connection's database, as far as its offset was measured. */
+  databaseTime(localMs: number): number {
+    return localMs + (this.overview?.head?.clock?.offsetMs ?? 0);
+  }
+
   /** Follows one connection's overview; the one before is let go. */
   watch(connectionId: string | null): void {
     this.#lastConnectionId = connectionId;

@@ -10,6 +10,7 @@ import { applyUrl, MASK } from './connection-url.ts';
 import type { ConnectionFields, FormResult, StoreType } from './connection-form.ts';
 import type { Problems } from './form-words.ts';
 import { auditedMapping } from './jobs-mapping-form.ts';
+import { QueueFinder } from './queue-finder.svelte.ts';
 import type { QueueFields } from './queue-form.ts';
 
 export class ConnectionDraft {
@@ -32,6 +33,7 @@ export class ConnectionDraft {
   readonly dirty: boolean = $derived.by(() => JSON.stringify($state.snapshot(this.fields)) !== this.#clean);
 
   readonly isNew: boolean;
+  readonly finder: QueueFinder;
   readonly #backend: Backend;
   readonly #stop = new AbortController();
   #idTouched = false;
@@ -42,6 +44,7 @@ export class ConnectionDraft {
   constructor(backend: Backend, id: string | null) {
     this.#backend = backend;
     this.isNew = id === null;
+    this.finder = new QueueFinder(backend, () => this.fields);
     this.#clean = JSON.stringify($state.snapshot(this.fields));
     if (id !== null) void this.#load(id);
   }
@@ -130,6 +133,12 @@ export class ConnectionDraft {
     );
   }
 
+  /** Shows what the connection would, without saving it. */
+  async preview(form: FormResult): Promise<void> {
+    this.asked = true;
+    await this.finder.show(form);
+  }
+
   stopTest(): void {
     this.#endTest?.();
     this.#endTest = null;
@@ -186,6 +195,7 @@ export class ConnectionDraft {
   [Symbol.dispose](): void {
     this.#stop.abort();
     this.stopTest();
+    this.finder[Symbol.dispose]();
   }
 }
 

@@ -161,21 +161,7 @@ export function readFields(
     ...fields.logHosts.flatMap((host) => [host.passphrase, host.password]),
   ]);
   const isFile = fields.kind === 'engine' && fields.storeType === 'sqlite';
-  const password = isFile ? null : vault.keep(fields.password, 'database.password');
-  const { tls } = fields;
-  const database = {
-    host: fields.host.trim(),
-    port: numberOf(fields.port),
-    user: fields.user.trim(),
-    database: fields.database.trim(),
-    ...(password !== null && { password }),
-    tls: {
-      mode: tls.mode,
-      ...(tls.mode === 'disabled'
-        ? {}
-        : filled({ caFile: tls.caFile, certFile: tls.certFile, keyFile: tls.keyFile })),
-    },
-  };
+  const database = isFile ? {} : readDatabase(fields, vault);
   // Which of the two a queue has depends on its system.
   const { schema: _schema, mapping: _mapping, ...kept } = { schema: null, mapping: null, ...base };
   const draft = {
@@ -197,6 +183,25 @@ export function readFields(
   if (takenIds.includes(id)) problems['id'] = 'Another connection has this id';
   const connection = parsed.success && Object.keys(problems).length === 0 ? parsed.data : null;
   return { connection, secrets: vault.secrets, problems };
+}
+
+/** The settings of the database that the fields stand for, unchecked. A new password gets a key of the vault. */
+export function readDatabase(fields: ConnectionFields, vault: SecretVault): object {
+  const password = vault.keep(fields.password, 'database.password');
+  const { tls } = fields;
+  return {
+    host: fields.host.trim(),
+    port: numberOf(fields.port),
+    user: fields.user.trim(),
+    database: fields.database.trim(),
+    ...(password !== null && { password }),
+    tls: {
+      mode: tls.mode,
+      ...(tls.mode === 'disabled'
+        ? {}
+        : filled({ caFile: tls.caFile, certFile: tls.certFile, keyFile: tls.keyFile })),
+    },
+  };
 }
 
 /** What is the kind's own. */

@@ -32,6 +32,7 @@ export const emptyMapping = (): MappingFields => ({
   priority: '',
   error: '',
   payload: '',
+  batch: '',
 });
 
 /** The table that Headway was made for, a common shape; the name of the table is the engineer's. */
@@ -46,7 +47,7 @@ export const auditedMapping = (table: string): MappingFields => ({
     ready: 'queued',
     running: 'processing',
     delayed: '',
-    held: '',
+    held: 'paused',
     dead: 'error',
     done: 'done, cancelled',
   },
@@ -57,6 +58,7 @@ export const auditedMapping = (table: string): MappingFields => ({
   maxAttempts: '3',
   error: 'last_error',
   payload: 'payload',
+  batch: 'batch_id',
 });
 
 export function mappingFieldsOf(mapping: JobsMapping): MappingFields {

@@ -103,7 +103,7 @@ describe('a jobs table', () => {
         ready: ['queued'],
         running: ['processing'],
         delayed: [],
-        held: [],
+        held: ['paused'],
         dead: ['error'],
         done: ['done', 'cancelled'],
       },
@@ -113,6 +113,7 @@ describe('a jobs table', () => {
       maxAttempts: 3,
       error: 'last_error',
       payload: 'payload',
+      batch: 'batch_id',
     });
   });
 

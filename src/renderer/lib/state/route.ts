@@ -1,18 +1,28 @@
 // Where the window is, as a path: the same under http://127.0.0.1:PORT/ and headway://app/.
 
+import { jobListSchema } from '../../../contract/queue-jobs.ts';
 import type { AlertScope } from '../../../core/alert.ts';
 
 /** The parts of an engine's view, in their order. */
 export const engineSections = ['now', 'dead', 'blocked', 'recent', 'engines'] as const;
 export type EngineSection = (typeof engineSections)[number];
 
+/** The parts of a tenant's view: its past, its jobs by list, its locks. */
+export const tenantSections = ['charts', ...jobListSchema.options, 'locks'] as const;
+export type TenantSection = (typeof tenantSections)[number];
+
+/** The parts of a database's view. */
+export const databaseSections = ['health', 'indexes', 'abilities'] as const;
+export type DatabaseSection = (typeof databaseSections)[number];
+
 export type Route =
   | { view: 'home' }
   | { view: 'overview'; connectionId: string }
-  | { view: 'tenant'; connectionId: string; tenantId: string }
+  | { view: 'tenant'; connectionId: string; tenantId: string; section?: TenantSection }
   | { view: 'logs'; connectionId: string; query: Record<string, string> }
   | { view: 'engine'; connectionId: string; section: EngineSection }
-  | { view: 'job'; connectionId: string; jobId: number }
+  | { view: 'job'; connectionId: string; jobId: string }
+  | { view: 'database'; connectionId: string; section: DatabaseSection }
   | { view: 'alerts' }
   | { view: 'connections'; connectionId: string | null }
   | { view: 'settings'; section: 'window' | 'jobs' };
@@ -21,15 +31,20 @@ export type Route =
 export function parseRoute(path: string): Route {
   const url = new URL(path, 'headway://app/');
   const parts = url.pathname.split('/').filter((part) => part !== '');
-  const [head, id, section, item] = parts.map(decode);
+  const [head, id, section, item, part] = parts.map(decode);
   if (head === 'alerts') return { view: 'alerts' };
   if (head === 'settings') return { view: 'settings', section: id === 'jobs' ? 'jobs' : 'window' };
   if (head === 'connections') return { view: 'connections', connectionId: id ?? null };
   if (head === 'connection' && id !== undefined) {
     if (section === 'tenant' && item !== undefined)
-      return { view: 'tenant', connectionId: id, tenantId: item };
-    if (section === 'jobs' && item !== undefined && /^\d{1,15}$/.test(item))
-      return { view: 'job', connectionId: id, jobId: Number(item) };
+      return { view: 'tenant', connectionId: id, tenantId: item, ...tenantPart(part) };
+    if (section === 'jobs' && item !== undefined) return { view: 'job', connectionId: id, jobId: item };
+    if (section === 'database')
+      return {
+        view: 'database',
+        connectionId: id,
+        section: databaseSections.find((known) => known === item) ?? 'health',
+      };
     if (section === 'engine')
       return {
         view: 'engine',
@@ -51,7 +66,7 @@ export function pathOf(route: Route): string {
     case 'overview':
       return `/connection/${encodeURIComponent(route.connectionId)}`;
     case 'tenant':
-      return `/connection/${encodeURIComponent(route.connectionId)}/tenant/${encodeURIComponent(route.tenantId)}`;
+      return `/connection/${encodeURIComponent(route.connectionId)}/tenant/${encodeURIComponent(route.tenantId)}${route.section === undefined || route.section === 'charts' ? '' : `/${route.section}`}`;
     case 'logs': {
       const query = new URLSearchParams(route.query).toString();
       return `/connection/${encodeURIComponent(route.connectionId)}/logs${query === '' ? '' : `?${query}`}`;
@@ -59,7 +74,9 @@ export function pathOf(route: Route): string {
     case 'engine':
       return `/connection/${encodeURIComponent(route.connectionId)}/engine${route.section === 'now' ? '' : `/${route.section}`}`;
     case 'job':
-      return `/connection/${encodeURIComponent(route.connectionId)}/jobs/${route.jobId}`;
+      return `/connection/${encodeURIComponent(route.connectionId)}/jobs/${encodeURIComponent(route.jobId)}`;
+    case 'database':
+      return `/connection/${encodeURIComponent(route.connectionId)}/database${route.section === 'health' ? '' : `/${route.section}`}`;
     case 'connections':
       return route.connectionId === null
         ? '/connections'
@@ -76,6 +93,12 @@ export function routeOfScope(connectionId: string, scope: AlertScope): Route {
   return scope.kind === 'tenant'
     ? { view: 'tenant', connectionId, tenantId: scope.id }
     : { view: 'overview', connectionId };
+}
+
+/** Charts are what a tenant's view shows by itself. */
+function tenantPart(part: string | undefined): { section?: TenantSection } {
+  const section = tenantSections.find((known) => known === part) ?? 'charts';
+  return section === 'charts' ? {} : { section };
 }
 
 /** A part that is no valid escape stands for itself: a mistyped link must not stop the window. */

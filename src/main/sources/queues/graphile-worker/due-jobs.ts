@@ -2,9 +2,9 @@
 import { behind, type QueueHead } from '../../../../core/behind.ts';
 import { atLeast, exact } from '../../../../core/count.ts';
 import type { TenantSample } from '../../../../core/sample.ts';
-import type { PollRowOf } from './rows.ts';
+import type { PollRow } from './rows.ts';
 
-type DueJob = Omit<PollRowOf<'walked'>, 'part'>;
+type DueJob = Omit<PollRow['due'][number], 'isHead'>;
 
 interface DueRead {
   /** The first due jobs of each walked priority. */

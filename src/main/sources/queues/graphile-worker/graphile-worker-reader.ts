@@ -1,22 +1,31 @@
 // The reader of Graphile Worker 0.16 and 0.17: jobs by task, as it knows no tenants of its own.
-import { noReaderDetails } from '../../not-yet.ts';
+import type { Capabilities } from '../../../../contract/capabilities.ts';
 import { HeadwayError } from '../../../../contract/errors.ts';
+import type { JobsQuery, LocksQuery } from '../../../../contract/queue-jobs.ts';
 import type { TenantInfo } from '../../../../core/sample.ts';
+import type { WatchedTables } from '../../health/watched-tables.ts';
 import { quotePgName } from '../../postgres-errors.ts';
 import type { PostgresSession } from '../../postgres-session.ts';
 import type { QueueRead, QueueReader } from '../queue-reader.ts';
+import { capabilitiesFound } from './capabilities.ts';
+import { DeeperCounts } from './deeper-counts.ts';
+import { jobDetail, jobsPage, locksPage } from './job-lists.ts';
 import { pollSample } from './poll-sample.ts';
 import {
   extentRow,
+  functionRow,
   indexRow,
   pollRow,
   relationRow,
+  taskIdRow,
   taskRow,
   versionRow,
+  writableRow,
   type IndexRow,
   type RelationRow,
 } from './rows.ts';
 import * as sql from './sql.ts';
+import { watchedTables } from './watched.ts';
 
 /** The newest migration that this reader was checked against: that of 0.17. */
 const KNOWN_VERSION = 19;
@@ -39,7 +48,11 @@ export async function inspectGraphileWorker(
       ? (await session.row(versionRow, sql.schemaVersion(schema), signal)).version
       : null;
   const indexes = await session.rows(indexRow, sql.indexes, signal, [schema]);
-  const reader = new GraphileWorkerReader({ schema, version, relations, indexes });
+  const functions = await session.rows(functionRow, sql.functions, signal, [schema]);
+  // Naming a table needs the grant that reading it does.
+  const { writable } = await session.row(writableRow, sql.writable(schema), signal);
+  const capabilities = capabilitiesFound(new Set(functions.map(({ name }) => name)), writable);
+  const reader = new GraphileWorkerReader({ schema, version, relations, indexes, capabilities });
   // Shows that the account may read the tables, and which bounds hold.
   await reader.sample(session, signal);
   return reader;
@@ -51,30 +64,30 @@ interface Found {
   version: number | null;
   relations: readonly RelationRow[];
   indexes: readonly IndexRow[];
+  capabilities: Capabilities;
 }
 
 class GraphileWorkerReader implements QueueReader<PostgresSession> {
   readonly system: string;
   readonly tenantWord = 'task';
-  readonly jobs = noReaderDetails.jobs;
-  readonly job = noReaderDetails.job;
-  readonly locks = noReaderDetails.locks;
-  readonly watched = noReaderDetails.watched;
-  get capabilities() {
-    return noReaderDetails.capabilities;
-  }
+  readonly capabilities: Capabilities;
   /** The claim itself names no order among jobs of one moment; the index mostly keeps that of their ids. */
   readonly claimOrder = 'by priority, then by run time, then by id';
   readonly #schema: string;
+  readonly #columns: readonly string[];
   readonly #hasTaskIndex: boolean;
   readonly #hasUnavailableIndex: boolean;
   readonly #lasting: readonly string[];
+  readonly #deeper: DeeperCounts;
   /** Warnings that depend on how many jobs there are; of the last poll. */
   #passing: readonly string[] = [];
 
-  constructor({ schema, version, relations, indexes }: Found) {
+  constructor({ schema, version, relations, indexes, capabilities }: Found) {
+    this.capabilities = capabilities;
+    this.#columns = relations.find(({ name }) => name === '_private_jobs')?.columns ?? [];
     this.system = version === null ? 'Graphile Worker' : `Graphile Worker (schema version ${version})`;
     this.#schema = schema;
+    this.#deeper = new DeeperCounts(schema);
     const has = (first: string, second: string | null, conditions: readonly string[]) =>
       indexes.some(
         (index) =>
@@ -110,8 +123,9 @@ class GraphileWorkerReader implements QueueReader<PostgresSession> {
   }
 
   async sample(session: PostgresSession, signal: AbortSignal): Promise<QueueRead> {
-    const { rows, plan, morePriorities, isLarge } = await this.#poll(session, signal);
-    const { read, sawAllDue } = pollSample(rows, plan, morePriorities);
+    const { plan, isLarge, morePriorities } = await this.#plan(session, signal);
+    const row = await session.row(pollRow, sql.poll(this.#schema, plan), signal);
+    const { read, taskIds, sawAllDue } = pollSample(row, plan, morePriorities);
     this.#passing = [
       ...(sawAllDue || this.#hasTaskIndex
         ? []
@@ -124,23 +138,50 @@ class GraphileWorkerReader implements QueueReader<PostgresSession> {
           ]
         : []),
     ];
-    return read;
+    if (plan.headLimit === null || plan.headLimit >= sql.DEEP) return read;
+    return { ...read, tenants: await this.#deeper.known(session, taskIds, read.tenants, signal) };
   }
 
-  async #poll(session: PostgresSession, signal: AbortSignal) {
+  async #plan(session: PostgresSession, signal: AbortSignal) {
     const schema = this.#schema;
     const jobs = sql.table(schema, '_private_jobs');
     const { priorities, pages, tasks } = await session.row(extentRow, sql.extent(schema), signal, [jobs]);
     const walked = priorities.slice(0, sql.PRIORITIES);
     const isLarge = pages > sql.SCANNED_PAGES;
+    const headLimit = this.#hasTaskIndex ? sql.headLimit(tasks) : null;
     const plan: sql.PollPlan = {
       priorities: walked,
-      walkLimit: sql.walkLimit(walked.length),
-      headLimit: this.#hasTaskIndex ? sql.headLimit(tasks) : null,
+      walkLimit: sql.walkLimit(walked.length, headLimit),
+      headLimit,
       unavailable: isLarge && !this.#hasUnavailableIndex ? 'lowest-ids' : 'all',
     };
-    const rows = await session.rows(pollRow, sql.poll(schema, plan), signal);
-    return { rows, plan, isLarge, morePriorities: priorities.length > walked.length };
+    return { plan, isLarge, morePriorities: priorities.length > walked.length };
+  }
+
+  jobs(session: PostgresSession, query: JobsQuery, signal: AbortSignal) {
+    return jobsPage(session, this.#tables, query, signal);
+  }
+
+  job(session: PostgresSession, id: string, signal: AbortSignal) {
+    return jobDetail(session, this.#schema, this.#columns, id, signal);
+  }
+
+  locks(session: PostgresSession, query: LocksQuery, signal: AbortSignal) {
+    return locksPage(session, this.#tables, query, signal);
+  }
+
+  async watched(session: PostgresSession, signal: AbortSignal): Promise<WatchedTables> {
+    const { plan } = await this.#plan(session, signal);
+    const tasks = await session.rows(taskIdRow, sql.someTasks(this.#schema), signal);
+    return watchedTables(
+      this.#schema,
+      plan,
+      tasks.map(({ id }) => id),
+    );
+  }
+
+  get #tables() {
+    return { schema: this.#schema, hasUnavailableIndex: this.#hasUnavailableIndex };
   }
 }
 

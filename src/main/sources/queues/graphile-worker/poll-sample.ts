@@ -3,7 +3,7 @@ import { atLeast, exact, type Count } from '../../../../core/count.ts';
 import { nothingQueued, type TenantSample, type WorkersSample } from '../../../../core/sample.ts';
 import type { QueueRead } from '../queue-reader.ts';
 import { DueJobs } from './due-jobs.ts';
-import type { PollRow, PollRowOf } from './rows.ts';
+import type { PollRow } from './rows.ts';
 import { WALK, type PollPlan } from './sql.ts';
 
 /** Graphile Worker gives up on a lock after so long, and frees its job. */
@@ -11,20 +11,22 @@ const STALE_AFTER_MS = 4 * 3_600_000;
 
 interface PollSample {
   read: QueueRead;
+  /** Of the tasks, in the order of the samples. */
+  taskIds: readonly number[];
   /** Whether every due job was seen. */
   sawAllDue: boolean;
 }
 
 /** `morePriorities`: there are some that the plan does not walk. */
-export function pollSample(rows: readonly PollRow[], plan: PollPlan, morePriorities: boolean): PollSample {
-  const of = <P extends PollRow['part']>(part: P): PollRowOf<P>[] =>
-    rows.filter((row): row is PollRowOf<P> => row.part === part);
-  const databaseTimeMs = of('clock')[0]?.at_ms ?? NaN;
-  const tasks = new Map(of('task').map(({ task_id, text }) => [task_id, text]));
-  const heads = plan.headLimit === null ? null : { jobs: of('head'), limit: plan.headLimit };
-  const due = new DueJobs({ walked: of('walked'), walkLimit: plan.walkLimit, morePriorities, heads }, tasks);
-  const delayed = delayedCounts(of('later'), plan, morePriorities);
-  const unclaimable = unclaimableJobs(of('unavailable'), plan);
+export function pollSample(row: PollRow, plan: PollPlan, morePriorities: boolean): PollSample {
+  const databaseTimeMs = row.at_ms;
+  const tasks = new Map(row.tasks);
+  const walked = row.due.filter(({ isHead }) => !isHead);
+  const heads =
+    plan.headLimit === null ? null : { jobs: row.due.filter(({ isHead }) => isHead), limit: plan.headLimit };
+  const due = new DueJobs({ walked, walkLimit: plan.walkLimit, morePriorities, heads }, tasks);
+  const delayed = delayedCounts(row.later, plan, morePriorities);
+  const unclaimable = unclaimableJobs(row.unavailable, plan);
   const tenants = [...tasks].map(([taskId, tenantId]): TenantSample => ({
     ...nothingQueued(tenantId),
     ...due.of(taskId),
@@ -39,12 +41,13 @@ export function pollSample(rows: readonly PollRow[], plan: PollPlan, morePriorit
       kinds: null,
       rowsRead: null,
     },
+    taskIds: [...tasks.keys()],
     sawAllDue: due.complete,
   };
 }
 
 function delayedCounts(
-  rows: readonly PollRowOf<'later'>[],
+  rows: PollRow['later'],
   plan: PollPlan,
   morePriorities: boolean,
 ): (taskId: number) => Count {
@@ -59,16 +62,18 @@ function delayedCounts(
   };
 }
 
-function sums<K>(rows: readonly PollRowOf<'later'>[], key: (row: PollRowOf<'later'>) => K): Map<K, number> {
+function sums<K>(rows: PollRow['later'], key: (row: PollRow['later'][number]) => K): Map<K, number> {
   const sum = new Map<K, number>();
   for (const row of rows) sum.set(key(row), (sum.get(key(row)) ?? 0) + row.count);
   return sum;
 }
 
 /** Running and dead jobs. Running ones were read first, the oldest lock before the others. */
-function unclaimableJobs(rows: readonly PollRowOf<'unavailable'>[], plan: PollPlan) {
+function unclaimableJobs(rows: PollRow['unavailable'], plan: PollPlan) {
   const locks = rows.flatMap((row) => (row.at_ms === null ? [] : [{ ...row, at_ms: row.at_ms }]));
   const dead = rows.filter((row) => row.at_ms === null);
+  const locksOf = Map.groupBy(locks, (lock) => lock.task_id);
+  const deadOf = Map.groupBy(dead, (job) => job.task_id);
   const isCut = rows.length > WALK;
   // A dead job among those that were read: all running ones come before it.
   const sawAllLocks = plan.unavailable === 'all' && (!isCut || dead.length > 0);
@@ -76,9 +81,9 @@ function unclaimableJobs(rows: readonly PollRowOf<'unavailable'>[], plan: PollPl
 
   return {
     of(taskId: number, nowMs: number) {
-      const own = locks.filter((lock) => lock.task_id === taskId).map((lock) => lock.at_ms);
+      const own = (locksOf.get(taskId) ?? []).map((lock) => lock.at_ms);
       const fresh = own.filter((at) => !isStale(at, nowMs));
-      const ownDead = dead.filter((job) => job.task_id === taskId).length;
+      const ownDead = deadOf.get(taskId)?.length ?? 0;
       const count = sawAllLocks ? exact : atLeast;
       return {
         running: count(own.length),

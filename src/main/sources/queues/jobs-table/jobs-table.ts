@@ -11,6 +11,8 @@ const STATES_NAMED = 5;
 export interface Column {
   type: string;
   nullable: boolean;
+  /** Whether this account may read it. */
+  readable: boolean;
 }
 
 /** "app.jobs" as its schema and table; the schema is null where none is named. */
@@ -80,6 +82,21 @@ export function servingIndex(
   });
   const rank = ({ leads, byReadyAt }: JobsIndex) => (byReadyAt ? 2 : 0) + (leads === 'state' ? 1 : 0);
   return candidates.sort((a, b) => rank(b) - rank(a))[0] ?? null;
+}
+
+/** The mapping without what the account may not read, and without which jobs can still be told. */
+export function readableMapping(mapping: JobsMapping, columns: ReadonlyMap<string, Column>): JobsMapping {
+  const { kind, finishedAt, attempts, maxAttempts, priority, error, payload, batch, ...needed } = mapping;
+  const optional = { kind, finishedAt, attempts, maxAttempts, priority, error, payload, batch };
+  return {
+    ...needed,
+    ...Object.fromEntries(
+      Object.entries(optional).filter(
+        ([, column]) =>
+          column !== undefined && (typeof column === 'number' || columns.get(column)?.readable === true),
+      ),
+    ),
+  };
 }
 
 /** The columns of the index that would serve. */

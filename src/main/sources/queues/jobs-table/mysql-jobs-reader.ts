@@ -1,5 +1,4 @@
 // A mapped table of jobs in MySQL or MariaDB.
-import { noReaderDetails } from '../../not-yet.ts';
 import { z } from 'zod';
 import { HeadwayError } from '../../../../contract/errors.ts';
 import type { JobsMapping } from '../../../../contract/settings.ts';
@@ -10,6 +9,7 @@ import {
   checkColumns,
   indexColumns,
   mismatch,
+  readableMapping,
   readColumns,
   ROWS_LOOKED_AT,
   servingIndex,
@@ -19,7 +19,12 @@ import {
   withinBudget,
   type Column,
 } from './jobs-table.ts';
+import { jobsTableCapabilities } from './capabilities.ts';
+import { tableJobDetail, tableJobs, tableLocks, type LookDatabase } from './job-looks.ts';
+import { JobsPoll } from './jobs-poll.ts';
+import type { LookTable } from './look-sql.ts';
 import {
+  HEAD_ROWS,
   knownStates,
   liveStates,
   readyColumn,
@@ -27,14 +32,23 @@ import {
   wholeTable,
   type JobsTable,
 } from './mapping-sql.ts';
+import { heads } from './mysql-poll-sql.ts';
 import * as sql from './mysql-sql.ts';
-import { countedRow, tenantSamples, type CountedRow } from './tenant-samples.ts';
+import { mysqlPoll } from './mysql-poll.ts';
+import { countedRow, tenantSamples } from './tenant-samples.ts';
+import { sampleValues, watchedTable } from './watched.ts';
 
 const relationRow = z.object({ kind: z.string() });
 const columnRow = z.object({
   name: z.string(),
   type: z.string().transform((type) => type.toLowerCase()),
   nullable: z.number().transform((value) => value !== 0),
+  readable: z.number().transform((value) => value !== 0),
+});
+const sampleRow = z.object({
+  tenant: z.string().nullable(),
+  kind: z.string().nullable(),
+  batch: z.string().nullable(),
 });
 const indexRow = z.object({
   name: z.string(),
@@ -65,12 +79,13 @@ export async function inspectMysqlJobs(
 
   const column = readyColumn(mapping);
   const { type, nullable } = columns.get(column) ?? { type: 'datetime', nullable: true };
-  const index = servingIndex(mapping, await readIndexes(session, { schema, bare }, signal));
+  const indexes = await readIndexes(session, { schema, bare }, signal);
+  const index = servingIndex(mapping, indexes);
   const table: JobsTable = { name, mapping, readyAt: { column, type, nullable }, index };
   const tenantType = columns.get(mapping.tenant)?.type ?? '';
   const dialect = sql.mysqlDialect(new Map(columnRows.map((each) => [each.name, each.type])), tenantType);
 
-  const found = { mapping, index, indexDdl: indexDdl(table, columns) };
+  const found = { mapping, index, indexDdl: indexDdl(table, columns, indexColumns(mapping)) };
   const looked = sql.someStates(table, STATES_LOOKED_FOR, ROWS_LOOKED_AT);
   const states = await session.rows(stateRow, looked, signal);
   const listAll = index
@@ -90,22 +105,30 @@ export async function inspectMysqlJobs(
     tenants: listed.length,
   });
 
-  const count = async (on: MysqlSession, limit: AbortSignal): Promise<CountedRow[]> => {
-    if (index === null) return on.rows(countedRow, wholeTable(dialect, table), limit);
-    const live = await on.rows(tenantRow, sql.tenants(dialect, table, index, liveStates(mapping)), limit);
-    const ids = live.slice(0, TENANTS_AT_MOST).map(({ tenant }) => tenant);
-    const rows: CountedRow[] = [];
-    for (const statement of sql.heads(dialect, table, index, { ids, tenantType })) {
-      rows.push(...(await on.rows(countedRow, statement, limit)));
-    }
-    return rows;
+  const poll = index
+    ? new JobsPoll<MysqlSession>(mysqlPoll({ dialect, table, index, tenantType }), table)
+    : {
+        sample: async (on: MysqlSession, limit: AbortSignal) =>
+          tenantSamples(await on.rows(countedRow, wholeTable(dialect, table), limit), mapping),
+      };
+
+  const readable = new Map([...columns].filter(([, each]) => each.readable));
+  const look: LookTable = {
+    ...{ name, columns: readable, indexes, dialect: sql.mysqlLooks(columns, dialect) },
+    mapping: readableMapping(mapping, columns),
   };
+  const database = (on: MysqlSession): LookDatabase => ({
+    rows: (row, statement, limit) => on.rows(row, statement, limit),
+    indexDdl: (names) => indexDdl(table, columns, names, 'headway_list'),
+    // What cannot be a value is told before.
+    isNoValue: () => false,
+  });
 
   return {
     system: `Jobs table ${mapping.table}`,
     tenantWord: mapping.tenant,
     warnings,
-    ...noReaderDetails,
+    capabilities: jobsTableCapabilities(mapping, index),
     claimOrder: null,
     async tenants(on, limit) {
       const rows = await withinBudget(found, () => on.rows(tenantRow, listAll, limit));
@@ -113,19 +136,26 @@ export async function inspectMysqlJobs(
     },
     async sample(on, limit) {
       const before = await handlerReads(on, limit);
-      const rows = await withinBudget(found, () => count(on, limit));
+      const read = await withinBudget(found, () => poll.sample(on, limit));
       const after = await handlerReads(on, limit);
       const { now_ms } = await on.row(clockRow, sql.clock, limit);
-      const meaning = {
-        tellsDead: mapping.states.dead.length > 0,
-        tellsOwners: mapping.lockedBy !== undefined,
-      };
-      return {
-        databaseTimeMs: now_ms,
-        ...tenantSamples(rows, meaning),
-        kinds: null,
-        rowsRead: after - before,
-      };
+      return { databaseTimeMs: now_ms, ...read, kinds: null, rowsRead: after - before };
+    },
+    jobs: (on, query, limit) => tableJobs(database(on), look, query, limit),
+    job: (on, id, limit) => tableJobDetail(database(on), look, id, limit),
+    locks: (on, query, limit) => tableLocks(database(on), look, query, limit),
+    async watched(on, limit) {
+      const [sample = { tenant: null, kind: null, batch: null }] = await on.rows(
+        sampleRow,
+        sampleValues(look),
+        limit,
+      );
+      const tenant = sample.tenant ?? '';
+      const groups = liveStates(mapping).map((_, place) => ({ place, tenant, ends_later: true }));
+      const [polled = wholeTable(dialect, table)] = index
+        ? heads(dialect, table, index, { groups, tenantType, most: HEAD_ROWS.most })
+        : [];
+      return watchedTable(look, polled, sample);
     },
   };
 }
@@ -186,14 +216,18 @@ async function readIndexes(
   }));
 }
 
-function indexDdl({ name, mapping }: JobsTable, columns: ReadonlyMap<string, Column>): string {
-  const names = indexColumns(mapping);
+function indexDdl(
+  { name }: JobsTable,
+  columns: ReadonlyMap<string, Column>,
+  names: readonly string[],
+  called = 'headway_jobs',
+): string {
   const long = names.filter((column) => /text|blob/.test(columns.get(column)?.type ?? ''));
   const first =
     long.length === 0
       ? ''
       : ` (after ${long.join(' and ')} became VARCHAR(255): a text column cannot be indexed whole)`;
-  return `CREATE INDEX headway_jobs ON ${name} (${names.map(quoteName).join(', ')}) ALGORITHM=INPLACE LOCK=NONE;${first}`;
+  return `CREATE INDEX ${called} ON ${name} (${names.map(quoteName).join(', ')}) ALGORITHM=INPLACE LOCK=NONE;${first}`;
 }
 
 async function handlerReads(session: MysqlSession, signal: AbortSignal): Promise<number> {

@@ -1,58 +1,88 @@
 // Every statement on a mapped table of jobs in MySQL and MariaDB, with the index each walks.
 import { escape } from 'mysql2';
 import { quoteName } from '../../mysql-errors.ts';
-import {
-  counts,
-  HEAD_ROWS,
-  jobColumns,
-  liveStates,
-  probes,
-  TENANTS_AT_MOST,
-  type Dialect,
-  type JobsIndex,
-  type JobsTable,
-  type Probe,
-} from './mapping-sql.ts';
+import type { Column } from './jobs-table.ts';
+import type { LookDialect } from './look-sql.ts';
+import { liveStates, TENANTS_AT_MOST, type Dialect, type JobsIndex, type JobsTable } from './mapping-sql.ts';
 
-/** Looks at tenants that one statement takes. */
-const LOOKS_PER_STATEMENT = 200;
 const SECOND = 1000;
 
-const text = (value: string): string => escape(value);
+const NOW_MS = `FLOOR(UNIX_TIMESTAMP(NOW(6)) * ${SECOND})`;
+
+export const text = (value: string): string => escape(value);
 
 /** The dialect for a table: TIMESTAMP columns know their moment, DATETIME ones are read as UTC, binary tenants are shown as hex. */
 export function mysqlDialect(types: ReadonlyMap<string, string>, tenantType: string): Dialect {
   const timestamps = new Set(
     [...types].filter(([, type]) => type === 'timestamp').map(([name]) => quoteName(name)),
   );
+  const epochMs = (column: string) =>
+    timestamps.has(column)
+      ? `FLOOR(UNIX_TIMESTAMP(${column}) * ${SECOND})`
+      : `FLOOR(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', ${column}) / ${SECOND})`;
   return {
     name: quoteName,
     text,
-    ms: (column) =>
-      timestamps.has(column)
-        ? `FLOOR(UNIX_TIMESTAMP(${column}) * ${SECOND})`
-        : `FLOOR(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', ${column}) / ${SECOND})`,
-    nowMs: `FLOOR(UNIX_TIMESTAMP(NOW(6)) * ${SECOND})`,
+    ms: epochMs,
+    nowMs: NOW_MS,
+    // Moments of columns of two types compare as milliseconds only.
+    time: (column) => epochMs(column),
+    now: NOW_MS,
+    ago: (ms) => `${NOW_MS} - ${ms}`,
+    msOf: (time) => time,
     tenantText: (expression) =>
       isBinary(tenantType) ? `LOWER(HEX(${expression}))` : `CAST(${expression} AS CHAR)`,
     number: (expression) => `(${expression}) + 0e0`,
     createdOfOldest: (condition) =>
-      `SUBSTRING_INDEX(MIN(CASE WHEN ${condition} THEN CONCAT(LPAD(ready_ms, 20, '0'), ' ', created_ms) END), ' ', -1)`,
+      `SUBSTRING_INDEX(MIN(CASE WHEN ${condition} THEN CONCAT(LPAD(ready_at, 20, '0'), ' ', created_at) END), ' ', -1)`,
     owners: (condition) =>
       `CAST(JSON_ARRAYAGG(CASE WHEN ${condition} THEN CAST(locked_by AS CHAR) END) AS CHAR)`,
   };
 }
 
-const isBinary = (type: string): boolean => /binary|blob/.test(type);
+/**
+ * The words that looks need, by the columns' types. TIMESTAMP columns are compared in the session's time zone: in an hour that comes twice
+ * there, a page may begin an hour off.
+ */
+export function mysqlLooks(columns: ReadonlyMap<string, Column>, dialect: Dialect): LookDialect {
+  const typeOf = (column: string) => columns.get(column)?.type ?? '';
+  return {
+    ...dialect,
+    value(column, value) {
+      const type = typeOf(column);
+      if (isBinary(type)) return /^(?:[0-9a-f]{2})+$/i.test(value) ? `x'${value}'` : null;
+      // A text that is none would be compared as the number it begins with.
+      if (isNumeric(type)) return /^-?\d{1,20}$/.test(value) ? value : null;
+      return text(value);
+    },
+    columnText: (column) => asText(column, typeOf(column)),
+    beginning: (column, chars) =>
+      isBinary(typeOf(column))
+        ? `LOWER(HEX(LEFT(${quoteName(column)}, ${chars})))`
+        : `LEFT(${asText(column, typeOf(column))}, ${chars})`,
+    plainText: (expression) => `CAST(${expression} AS CHAR)`,
+    wholeText: (expression) => `CAST(CAST(${expression} AS SIGNED) AS CHAR)`,
+    nowFor: (column) => (typeOf(column) === 'timestamp' ? 'NOW(6)' : 'UTC_TIMESTAMP(6)'),
+    isNumber: (column) => isNumeric(typeOf(column)),
+    partialIndexes: false,
+    force: (index) => ` FORCE INDEX (${quoteName(index)})`,
+  };
+}
+
+const asText = (column: string, type: string): string =>
+  isBinary(type) ? `LOWER(HEX(${quoteName(column)}))` : `CAST(${quoteName(column)} AS CHAR)`;
+const isNumeric = (type: string): boolean => /int|decimal|float|double|year|bit/.test(type);
+export const isBinary = (type: string): boolean => /binary|blob/.test(type);
 
 /** Walks: information_schema, by schema and table. No row also when the account may not see the table. */
 export const relation = (schema: string | null, table: string): string => `
   SELECT TABLE_TYPE AS kind FROM information_schema.TABLES WHERE ${inSchema(schema)} AND TABLE_NAME = ${text(table)}`;
 
 export const columns = (schema: string | null, table: string): string => `
-  SELECT COLUMN_NAME AS name, DATA_TYPE AS type, IS_NULLABLE = 'YES' AS nullable
+  SELECT COLUMN_NAME AS name, DATA_TYPE AS type, IS_NULLABLE = 'YES' AS nullable, PRIVILEGES LIKE '%select%' AS readable
     FROM information_schema.COLUMNS
-   WHERE ${inSchema(schema)} AND TABLE_NAME = ${text(table)}`;
+   WHERE ${inSchema(schema)} AND TABLE_NAME = ${text(table)}
+   ORDER BY ORDINAL_POSITION`;
 
 /** Columns of B-tree indexes in their order; `part` is not null where only the start of a value is in the index. */
 export const indexes = (schema: string | null, table: string): string => `
@@ -131,54 +161,3 @@ export const tenantsOfWholeTable = (dialect: Dialect, { name, mapping }: JobsTab
     FROM ${name}
    WHERE ${quoteName(mapping.tenant)} IS NOT NULL
    LIMIT ${TENANTS_AT_MOST + 1}`;
-
-/** The counts of these tenants, in statements of bearable size. Walks: the index, at most `HEAD_ROWS` entries a look. */
-export function heads(
-  dialect: Dialect,
-  table: JobsTable,
-  index: JobsIndex,
-  { ids, tenantType }: { ids: readonly string[]; tenantType: string },
-): string[] {
-  const looks = probes(table);
-  const perStatement = Math.max(1, Math.floor(LOOKS_PER_STATEMENT / looks.length));
-  const statements: string[] = [];
-  for (let at = 0; at < ids.length; at += perStatement) {
-    const parts = ids
-      .slice(at, at + perStatement)
-      .flatMap((id) => looks.map((probe) => head(dialect, table, index, { probe, id, tenantType })));
-    statements.push(parts.join('\n  UNION ALL'));
-  }
-  return statements;
-}
-
-interface HeadOf {
-  probe: Probe;
-  id: string;
-  tenantType: string;
-}
-
-// Forced, so that no plan walks another index past other tenants' rows.
-function head(
-  dialect: Dialect,
-  table: JobsTable,
-  index: JobsIndex,
-  { probe, id, tenantType }: HeadOf,
-): string {
-  const { name, mapping, readyAt } = table;
-  const time = quoteName(readyAt.column);
-  const now = readyAt.type === 'timestamp' ? 'NOW(6)' : 'UTC_TIMESTAMP(6)';
-  const rows = {
-    any: '',
-    'without-ready-at': ` AND ${time} IS NULL`,
-    due: ` AND ${time} <= ${now} ORDER BY ${time}`,
-    later: ` AND ${time} > ${now}`,
-  }[probe.rows];
-  return `
-  (SELECT ${text(id)} AS tenant,
-         ${counts(dialect, mapping, probe.look)}
-    FROM (SELECT ${jobColumns(dialect, mapping, `'${probe.class}'`)}
-            FROM ${name} FORCE INDEX (${quoteName(index.name)})
-           WHERE ${quoteName(mapping.tenant)} = ${isBinary(tenantType) ? `x'${id}'` : text(id)}
-             AND ${quoteName(mapping.state)} = ${text(probe.state)}${rows}
-           LIMIT ${HEAD_ROWS}) AS jobs)`;
-}

@@ -1,5 +1,4 @@
 // A mapped table of jobs in PostgreSQL.
-import { noReaderDetails } from '../../not-yet.ts';
 import { z } from 'zod';
 import { HeadwayError } from '../../../../contract/errors.ts';
 import type { JobsMapping } from '../../../../contract/settings.ts';
@@ -10,6 +9,7 @@ import {
   checkColumns,
   indexColumns,
   mismatch,
+  readableMapping,
   readColumns,
   ROWS_LOOKED_AT,
   servingIndex,
@@ -18,12 +18,28 @@ import {
   warningsOf,
   withinBudget,
 } from './jobs-table.ts';
+import { jobsTableCapabilities } from './capabilities.ts';
+import { tableJobDetail, tableJobs, tableLocks, type LookDatabase } from './job-looks.ts';
+import type { LookTable } from './look-sql.ts';
+import { JobsPoll } from './jobs-poll.ts';
 import { knownStates, readyColumn, TENANTS_AT_MOST, wholeTable, type JobsTable } from './mapping-sql.ts';
 import * as sql from './postgres-sql.ts';
+import { postgresPoll } from './postgres-poll.ts';
 import { countedRow, tenantSamples } from './tenant-samples.ts';
+import { sampleValues, watchedTable } from './watched.ts';
 
 const relationRow = z.object({ kind: z.string(), oid: z.string(), hides_rows: z.boolean() });
-const columnRow = z.object({ name: z.string(), type: z.string(), nullable: z.boolean() });
+const columnRow = z.object({
+  name: z.string(),
+  type: z.string(),
+  nullable: z.boolean(),
+  readable: z.boolean(),
+});
+const sampleRow = z.object({
+  tenant: z.string().nullable(),
+  kind: z.string().nullable(),
+  batch: z.string().nullable(),
+});
 const indexRow = z.object({
   name: z.string(),
   columns: z.string().transform((json) => z.array(z.string().nullable()).parse(JSON.parse(json))),
@@ -69,7 +85,9 @@ export async function inspectPostgresJobs(
   };
   await touch(session, table, signal);
 
-  const indexDdl = `CREATE INDEX CONCURRENTLY ON ${name} (${indexColumns(mapping).map(quotePgName).join(', ')});`;
+  const ddl = (names: readonly string[]) =>
+    `CREATE INDEX CONCURRENTLY ON ${name} (${names.map(quotePgName).join(', ')});`;
+  const indexDdl = ddl(indexColumns(mapping));
   const found = { mapping, index: table.index, indexDdl };
   const states = await session.rows(
     stateRow,
@@ -95,11 +113,35 @@ export async function inspectPostgresJobs(
     tenants: listed.length,
   });
 
+  const ascending = indexes.filter((each) => each.ascending);
+  const readable = new Map([...columns].filter(([, each]) => each.readable));
+  const dialect = sql.postgresLooks(columns);
+  const look: LookTable = {
+    ...{ name, columns: readable, indexes: ascending, dialect },
+    mapping: readableMapping(mapping, columns),
+  };
+  const database = (on: PostgresSession): LookDatabase => ({
+    async rows(row, statement, limit) {
+      await on.rows(z.unknown(), sql.lookPlanning, limit);
+      return on.rows(row, statement, limit);
+    },
+    indexDdl: ddl,
+    isNoValue,
+  });
+  const tenantType = columns.get(mapping.tenant)?.type ?? 'text';
+  const whole = wholeTable(sql.postgresDialect, table);
+  const poll = index
+    ? new JobsPoll<PostgresSession>(postgresPoll(table, index, tenantType), table)
+    : {
+        sample: async (on: PostgresSession, limit: AbortSignal) =>
+          tenantSamples(await on.rows(countedRow, whole, limit), mapping),
+      };
+
   return {
     system: `Jobs table ${mapping.table}`,
     tenantWord: mapping.tenant,
     warnings,
-    ...noReaderDetails,
+    capabilities: jobsTableCapabilities(mapping, index),
     claimOrder: null,
     async tenants(on, limit) {
       const statement = index
@@ -109,16 +151,26 @@ export async function inspectPostgresJobs(
       return rows.slice(0, TENANTS_AT_MOST).map(({ tenant }) => ({ id: tenant, name: tenant, detail: '' }));
     },
     async sample(on, limit) {
-      const statement = index ? sql.heads(table, index) : wholeTable(sql.postgresDialect, table);
-      const rows = await withinBudget(found, () => on.rows(countedRow, statement, limit));
+      const read = await withinBudget(found, () => poll.sample(on, limit));
       const { now_ms } = await on.row(clockRow, sql.clock, limit);
-      const meaning = {
-        tellsDead: mapping.states.dead.length > 0,
-        tellsOwners: mapping.lockedBy !== undefined,
-      };
-      return { databaseTimeMs: now_ms, ...tenantSamples(rows, meaning), kinds: null, rowsRead: null };
+      return { databaseTimeMs: now_ms, ...read, kinds: null, rowsRead: null };
+    },
+    jobs: (on, query, limit) => tableJobs(database(on), look, query, limit),
+    job: (on, id, limit) => tableJobDetail(database(on), look, id, limit),
+    locks: (on, query, limit) => tableLocks(database(on), look, query, limit),
+    async watched(on, limit) {
+      const [sample] = await on.rows(sampleRow, sampleValues(look), limit);
+      const polled = index ? sql.headsOf(sql.heads(table, index, tenantType), sample?.tenant ?? null) : whole;
+      return watchedTable(look, polled, sample ?? { tenant: null, kind: null, batch: null });
     },
   };
+}
+
+/** A literal that its column's type has no value for, or none so large. */
+function isNoValue(error: unknown): boolean {
+  if (!(error instanceof HeadwayError) || error.code !== 'internal') return false;
+  const { cause } = error;
+  return cause instanceof Error && 'code' in cause && /^22/.test(String(cause.code));
 }
 
 async function findTable(

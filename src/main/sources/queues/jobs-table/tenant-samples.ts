@@ -1,8 +1,9 @@
 // From counted rows of a jobs table to what is known of each tenant. Pure.
 import { z } from 'zod';
+import type { JobsMapping } from '../../../../contract/settings.ts';
 import { atLeast, exact, sumCounts, type Count } from '../../../../core/count.ts';
 import { nothingQueued, type TenantSample, type WorkersSample } from '../../../../core/sample.ts';
-import { HEAD_ROWS, type Look } from './mapping-sql.ts';
+import type { Look } from './mapping-sql.ts';
 
 const looks = ['ready', 'ready-due', 'ready-later', 'delayed', 'running', 'dead', 'all'] as const;
 const time = z.number().nullable();
@@ -11,6 +12,8 @@ const time = z.number().nullable();
 export const countedRow = z.object({
   tenant: z.string(),
   look: z.enum(looks),
+  /** Rows that the look read at most. */
+  most: z.number(),
   seen: z.number(),
   ready_jobs: z.number(),
   delayed_jobs: z.number(),
@@ -49,12 +52,8 @@ function missedBy({ look, horizon_ms: horizonMs }: CountedRow): readonly State[]
   return look === 'ready-later' && horizonMs === null ? ['ready', 'delayed'] : missed[look];
 }
 
-export interface Meaning {
-  /** Whether some state means dead. */
-  tellsDead: boolean;
-  /** Whether a column names the worker. */
-  tellsOwners: boolean;
-}
+/** Which states mean dead, and which column names the worker. */
+export type Meaning = Pick<JobsMapping, 'states' | 'lockedBy'>;
 
 /** Every tenant that has rows in one of the counted states, and its workers as their rows show them. */
 export function tenantSamples(
@@ -67,7 +66,7 @@ export function tenantSamples(
   return { tenants, workers: workers(rows, meaning) };
 }
 
-function tenantSample(tenantId: string, rows: readonly CountedRow[], { tellsDead }: Meaning): TenantSample {
+function tenantSample(tenantId: string, rows: readonly CountedRow[], { states }: Meaning): TenantSample {
   const count = (state: State) => sumCounts(rows.map((row) => countOf(row, state)));
   return {
     ...nothingQueued(tenantId),
@@ -75,19 +74,19 @@ function tenantSample(tenantId: string, rows: readonly CountedRow[], { tellsDead
     delayed: count('delayed'),
     running: count('running'),
     stale: count('stale'),
-    dead: tellsDead ? count('dead') : null,
+    dead: states.dead.length > 0 ? count('dead') : null,
     oldestReady: oldestReady(rows),
     lastStartedAtMs: newest(rows.map((row) => row.newest_start_ms)),
     oldestRunningAtMs: oldest(rows.map((row) => row.oldest_start_ms)),
   };
 }
 
-const hasMore = ({ look, seen }: CountedRow): boolean => look !== 'all' && seen >= HEAD_ROWS;
+const hasMore = ({ seen, most }: CountedRow): boolean => seen >= most;
 
 /** The row that tells of more is not counted: "200+", not "201+". */
 function countOf(row: CountedRow, state: State): Count {
   return hasMore(row) && missedBy(row).includes(state)
-    ? atLeast(Math.min(row[`${state}_jobs`], HEAD_ROWS - 1))
+    ? atLeast(Math.min(row[`${state}_jobs`], row.most - 1))
     : exact(row[`${state}_jobs`]);
 }
 
@@ -110,11 +109,11 @@ function oldestReady(rows: readonly CountedRow[]): TenantSample['oldestReady'] {
   return { ...first, bound: proven ? 'exact' : 'at-least' };
 }
 
-function workers(rows: readonly CountedRow[], { tellsOwners }: Meaning): WorkersSample {
+function workers(rows: readonly CountedRow[], { lockedBy }: Meaning): WorkersSample {
   const unseen = rows.some((row) => hasMore(row) && missedBy(row).includes('running'));
   const owners = new Set(rows.flatMap((row) => row.owners ?? []).filter((owner) => owner !== null));
   return {
-    busy: tellsOwners && !unseen ? owners.size : null,
+    busy: lockedBy !== undefined && !unseen ? owners.size : null,
     total: null,
     lastSeenAtMs: newest(rows.flatMap((row) => [row.newest_start_ms, row.newest_beat_ms])),
   };

@@ -77,11 +77,13 @@ RETURNING j.*`,
       },
       {
         name: "Headway's poll",
+        own: true,
         sql: poll(state, pollPlan(1)),
         wants: [main('A poll reads every job')],
       },
       {
         name: "Headway's list of running jobs",
+        own: true,
         sql: sorted(state, 'executing', "coalesce(j.attempted_at, '-infinity')", 'ASC', true)
           .replaceAll('$1', "'-infinity'")
           .replaceAll('$2', '0')

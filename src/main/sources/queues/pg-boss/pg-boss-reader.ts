@@ -1,14 +1,16 @@
 // pg-boss 10 to 12: a queue is a tenant. Facts of its schema are from its source (plans, migrations) at schema version 43.
-import { noReaderDetails } from '../../not-yet.ts';
 import type { z } from 'zod';
 import { HeadwayError } from '../../../../contract/errors.ts';
-import type { TenantInfo } from '../../../../core/sample.ts';
+import type { TenantInfo, TenantSample } from '../../../../core/sample.ts';
 import { quotePgName } from '../../postgres-errors.ts';
 import type { PostgresSession } from '../../postgres-session.ts';
+import { DepthMemory } from '../depth-memory.ts';
 import type { QueueRead, QueueReader } from '../queue-reader.ts';
-import { queueSample } from './queue-sample.ts';
+import { pgBossCapabilitiesOf } from './capabilities.ts';
+import { jobDetail } from './job-detail.ts';
+import { jobsPage, locksPage } from './job-lists.ts';
+import { queueSample, waitingPart } from './queue-sample.ts';
 import {
-  anyRow,
   clockRow,
   columnRow,
   nameRow,
@@ -18,8 +20,10 @@ import {
   versionRow,
   waitingRow,
   type QueueRow,
+  type WaitingRow,
 } from './rows.ts';
 import * as sql from './sql.ts';
+import { watchedTables } from './watched.ts';
 
 /** pg-boss 10.0, the first with a table of queues. */
 const OLDEST_VERSION = 21;
@@ -31,7 +35,7 @@ const TABLES_PER_STATEMENT = 20;
 const NEEDED_COLUMNS = {
   version: ['version'],
   queue: ['name'],
-  job: ['name', 'state', 'priority', 'created_on', 'start_after', 'started_on', 'completed_on'],
+  job: ['id', 'name', 'state', 'priority', 'created_on', 'start_after', 'started_on', 'completed_on'],
 } as const;
 
 /** Looks at the tables in `schema`. Rejects with `schema-mismatch` where pg-boss is not there, or is too old. */
@@ -49,18 +53,24 @@ export async function inspectPgBoss(
       `Schema ${quotePgName(schema)} is of pg-boss's schema version ${version ?? 'unknown'}; version ${OLDEST_VERSION} (pg-boss 10) or later is needed. Update pg-boss.`,
     );
   }
-  const columnsOf = (table: string) =>
-    new Set(found.filter(({ table_name }) => table_name === table).map(({ column_name }) => column_name));
+  const columnsOf = (table: string, which: (column: z.infer<typeof columnRow>) => boolean = () => true) =>
+    new Set(
+      found
+        .filter((column) => column.table_name === table && which(column))
+        .map(({ column_name }) => column_name),
+    );
   const queueColumns = columnsOf('queue');
   const dialect: sql.Dialect = {
     schema,
     tableColumn: ['table_name', 'partition_name'].find((name) => queueColumns.has(name)) ?? null,
     jobColumns: columnsOf('job'),
+    readable: columnsOf('job', ({ readable }) => readable),
     queueColumns,
+    tellsParents: columnsOf('job_dependency', ({ readable }) => readable).has('child_id'),
   };
-  await session.rows(anyRow, sql.withoutCompiler, signal);
   const hidden = await session.rows(tableRow, sql.hiddenTables, signal, [schema]);
   const queues = await session.rows(queueRow, sql.queues(dialect), signal, [schema]);
+  const depths = new DepthMemory<string>(sql.DEEPER_PER_POLL);
   return {
     system: `pg-boss ${release(version)} (schema version ${version})`,
     tenantWord: 'queue',
@@ -69,10 +79,15 @@ export async function inspectPgBoss(
       ...hiddenWarnings(hidden.map(({ table_name }) => table_name)),
       ...tableWarnings(schema, queues),
     ],
-    ...noReaderDetails,
     claimOrder: 'within each queue the highest priority first, then the oldest creation',
     tenants: (on, until) => readTenants(on, schema, until),
-    sample: (on, until) => sampleTwice(on, dialect, until),
+    capabilities: pgBossCapabilitiesOf(dialect.jobColumns),
+    sample: (on, until) => twice(() => sample(on, dialect, depths, until)),
+    jobs: (on, query, until) => twice(() => jobsPage(on, dialect, query, until)),
+    job: (on, id, until) => twice(() => jobDetail(on, dialect, id, until)),
+    locks: (on, query, until) => twice(() => locksPage(on, dialect, query, until)),
+    watched: async (on, until) =>
+      watchedTables(dialect, await on.rows(queueRow, sql.queues(dialect), until, [dialect.schema])),
   };
 }
 
@@ -150,47 +165,80 @@ async function readTenants(
 }
 
 /** A queue that is deleted takes its table with it, maybe between two statements: then all is read once more. */
-async function sampleTwice(
-  session: PostgresSession,
-  dialect: sql.Dialect,
-  signal: AbortSignal,
-): Promise<QueueRead> {
+async function twice<T>(read: () => Promise<T>): Promise<T> {
   try {
-    return await sample(session, dialect, signal);
+    return await read();
   } catch (error) {
     if (!(error instanceof HeadwayError) || error.code !== 'schema-mismatch') throw error;
-    return await sample(session, dialect, signal);
+    return await read();
   }
 }
 
 async function sample(
   session: PostgresSession,
   dialect: sql.Dialect,
+  depths: DepthMemory<string>,
   signal: AbortSignal,
 ): Promise<QueueRead> {
   const queues = await session.rows(queueRow, sql.queues(dialect), signal, [dialect.schema]);
-  const deep = sql.deepLimit(queues.length);
-  const waitingParts = byTable(queues, ({ waiting }) => waiting).flatMap(({ table, access, names }) =>
-    access === 'none' ? [] : [sql.waiting(dialect, table, access, names, deep)],
-  );
+  const limits = sql.limitsOf(queues.length);
   const runningParts = byTable(queues, ({ running }) => running).flatMap(({ table, access, names }) =>
-    access === 'none' ? [] : [sql.running(dialect, table, access, names)],
+    access === 'none' ? [] : [sql.running(dialect, table, access, names, limits)],
   );
-  const waiting = Map.groupBy(await unionOf(session, waitingRow, waitingParts, signal), ({ name }) => name);
+  const waiting = await readWaiting(session, dialect, queues, limits, signal);
   const runningRows = await unionOf(session, runningRow, runningParts, signal);
   const running = new Map(runningRows.map((row) => [row.name, row]));
   const { now } = await session.row(clockRow, sql.clock, signal);
+  const told = queues.map((queue) =>
+    queueSample(queue, waiting.get(queue.name) ?? [], running.get(queue.name), limits),
+  );
+  const tenants = await withDepths(session, dialect, { depths, queues, limits, told }, signal);
   const seen = runningRows.flatMap(({ seen_at }) => seen_at ?? []);
   return {
     databaseTimeMs: now,
-    tenants: queues.map((queue) =>
-      queueSample(queue, waiting.get(queue.name) ?? [], running.get(queue.name)),
-    ),
+    tenants,
     // pg-boss keeps no list of its workers, and no job names its own.
     workers: { busy: null, total: null, lastSeenAtMs: seen.length === 0 ? null : Math.max(...seen) },
     kinds: null,
     rowsRead: null,
   };
+}
+
+interface Told {
+  depths: DepthMemory<string>;
+  queues: readonly QueueRow[];
+  limits: sql.Limits;
+  told: TenantSample[];
+}
+
+/** Where many queues share the entries of a poll, counts of the long ones are of what was seen deeper in some of them, in turn. */
+async function withDepths(
+  session: PostgresSession,
+  dialect: sql.Dialect,
+  { depths, queues, limits, told }: Told,
+  signal: AbortSignal,
+): Promise<TenantSample[]> {
+  const { head } = sql.limitsOf(1);
+  if (limits.head === head) return told;
+  const long = told.filter(({ ready }) => ready.kind === 'at-least').map(({ tenantId }) => tenantId);
+  const picked = new Set(depths.pick(long));
+  const deeper = queues.filter(({ name, waiting }) => picked.has(name) && waiting !== 'none');
+  const rows = await readWaiting(session, dialect, deeper, { ...limits, head }, signal);
+  for (const queue of deeper) depths.learn(queue.name, waitingPart(queue, rows.get(queue.name) ?? []));
+  return told.map((each) => ({ ...each, ...depths.recall(each.tenantId, each) }));
+}
+
+async function readWaiting(
+  session: PostgresSession,
+  dialect: sql.Dialect,
+  queues: readonly QueueRow[],
+  limits: sql.Limits,
+  signal: AbortSignal,
+): Promise<Map<string, WaitingRow[]>> {
+  const parts = byTable(queues, ({ waiting }) => waiting).flatMap(({ table, access, names }) =>
+    access === 'none' ? [] : [sql.waiting(dialect, table, access, names, limits)],
+  );
+  return Map.groupBy(await unionOf(session, waitingRow, parts, signal), ({ name }) => name);
 }
 
 /** Queues by the table of their jobs, in one group a table: what it allows is the table's own. */

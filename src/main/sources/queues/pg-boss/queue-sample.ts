@@ -2,7 +2,7 @@
 import { atLeast, estimate, exact, zero, type Count } from '../../../../core/count.ts';
 import { nothingQueued, type TenantSample } from '../../../../core/sample.ts';
 import type { QueueRow, RunningRow, WaitingRow } from './rows.ts';
-import { PRIORITIES, RUNNING_LIMIT } from './sql.ts';
+import { PRIORITIES, type Limits } from './sql.ts';
 
 /** Counts up to here are exact; what is more is "at least" this. */
 const COUNTED = 200;
@@ -12,11 +12,17 @@ export function queueSample(
   queue: QueueRow,
   waiting: readonly WaitingRow[],
   running: RunningRow | undefined,
+  limits: Limits,
 ): TenantSample {
-  return { ...nothingQueued(queue.name), ...waitingPart(queue, waiting), ...runningPart(queue, running) };
+  return {
+    ...nothingQueued(queue.name),
+    ...waitingPart(queue, waiting),
+    ...runningPart(queue, running, limits),
+  };
 }
 
-function waitingPart(
+/** What is known of a queue's waiting jobs. */
+export function waitingPart(
   queue: QueueRow,
   rows: readonly WaitingRow[],
 ): Pick<TenantSample, 'ready' | 'delayed' | 'oldestReady'> {
@@ -69,13 +75,14 @@ function oldest(rows: readonly WaitingRow[], isExact: boolean): TenantSample['ol
 function runningPart(
   queue: QueueRow,
   row: RunningRow | undefined,
+  limits: Limits,
 ): Pick<TenantSample, 'running' | 'stale' | 'dead' | 'lastStartedAtMs' | 'oldestRunningAtMs'> {
   const failed = queue.failed_count === null ? null : estimate(queue.failed_count);
   if (queue.running === 'none') {
     const unseen = { lastStartedAtMs: null, oldestRunningAtMs: null };
     return { running: cached(queue.active_count), stale: atLeast(0), dead: failed, ...unseen };
   }
-  const all = queue.running === 'scan' || (row?.running ?? 0) < RUNNING_LIMIT;
+  const all = queue.running === 'scan' || (row?.running ?? 0) < limits.running;
   return {
     running: row ? capped(row.running, all) : zero,
     // The longest running ones were looked at; a stale one may be among the others where heartbeats differ.

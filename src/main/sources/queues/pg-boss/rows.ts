@@ -5,8 +5,7 @@ const count = z.int().nonnegative();
 /** Epoch ms of the database's clock. */
 const time = z.number();
 
-export const anyRow = z.unknown();
-export const columnRow = z.object({ table_name: z.string(), column_name: z.string() });
+export const columnRow = z.object({ table_name: z.string(), column_name: z.string(), readable: z.boolean() });
 export const versionRow = z.object({ version: z.int().nullable() });
 export const tableRow = z.object({ table_name: z.string() });
 export const nameRow = z.object({ name: z.string() });
@@ -24,6 +23,13 @@ export const queueRow = z.object({
   running: z.enum(['index', 'scan', 'none']),
   /** A large table that was never analysed: the planner takes it for a small one. */
   unanalysed: z.boolean(),
+  /** Whether the whole table may be read when a person asks. */
+  bearable: z.boolean(),
+  /** Indexes: of claims, of waiting jobs by due time, of running ones by start, of failed ones by their end. */
+  by_claim: z.boolean(),
+  by_due: z.boolean(),
+  by_start: z.boolean(),
+  by_failure: z.boolean(),
 });
 export type QueueRow = z.infer<typeof queueRow>;
 

@@ -3,41 +3,68 @@
 import { escapeLiteral } from 'pg';
 import { quotePgName } from '../../postgres-errors.ts';
 
-/** Entries of a queue's index that are always looked at, in the order of claims: enough to count 200 of each state exactly. */
-export const HEAD_ENTRIES = 402;
+/**
+ * Entries of a queue's index that are always looked at, in the order of claims: enough to count 200 of each state exactly as long as
+ * there are no more queues than that; more of them share a number of entries.
+ */
+const HEAD_ENTRIES = { most: 402, queues: 41, least: 8, inAll: 8_300 };
 /** Entries looked at in one priority where the head does not tell the oldest ready job: delayed jobs were created before it. */
-const DEEP_ENTRIES = { inAll: 50_000, most: 10_000, least: 1_000 };
-export const deepLimit = (queues: number): number =>
-  Math.max(
-    DEEP_ENTRIES.least,
-    Math.min(DEEP_ENTRIES.most, Math.floor(DEEP_ENTRIES.inAll / Math.max(1, queues))),
-  );
+const DEEP_ENTRIES = { inAll: 50_000, most: 10_000, least: 50 };
+/** Running jobs that are counted one by one. */
+const RUNNING_LIMIT = 201;
+/** Queues with more than a head whose waiting jobs one poll looks deeper at. */
+export const DEEPER_PER_POLL = 25;
+
+/** How many entries of each queue's index a poll looks at. */
+export interface Limits {
+  head: number;
+  deep: number;
+  running: number;
+}
+
+export function limitsOf(queues: number): Limits {
+  const share = (inAll: number): number => Math.floor(inAll / Math.max(1, queues));
+  const within = (least: number, most: number, value: number) => Math.max(least, Math.min(most, value));
+  const { most, least, inAll } = HEAD_ENTRIES;
+  const deep = within(DEEP_ENTRIES.least, DEEP_ENTRIES.most, share(DEEP_ENTRIES.inAll));
+  if (queues <= HEAD_ENTRIES.queues) return { head: most, deep, running: RUNNING_LIMIT };
+  return {
+    head: within(least, most, share(inAll)),
+    deep,
+    running: within(least, RUNNING_LIMIT, share(inAll)),
+  };
+}
+
 /** Priorities of one queue that are looked at, highest first. */
 export const PRIORITIES = 20;
-/** Running jobs that are counted one by one. */
-export const RUNNING_LIMIT = 201;
 /** A table of jobs up to this size is scanned whole: a few milliseconds. */
 const SMALL_TABLE_BYTES = 4 * 1024 * 1024;
+/** Likewise when a person asks and waits: some tenths of a second. */
+const LOOK_TABLE_BYTES = 64 * 1024 * 1024;
 
 /** What the schema's version has; the statements leave out what it has not. */
 export interface Dialect {
   schema: string;
   /** The column of `queue` that names the table of its jobs: `table_name`, or `partition_name` in version 10. */
   tableColumn: string | null;
+  /** In the table's order. */
   jobColumns: ReadonlySet<string>;
+  /** Those that this account may read. */
+  readable: ReadonlySet<string>;
   queueColumns: ReadonlySet<string>;
+  /** Whether there is a table of what jobs wait for that may be read. */
+  tellsParents: boolean;
 }
 
-/** Compiling a statement of so many small parts takes ten times as long as running it. For this session alone. */
-export const withoutCompiler = 'SET jit = off';
-
-/** Tables and columns of the schema. Walks: the catalogue, by schema and name. */
+/** Tables and columns of the schema, in their order, and whether each may be read. Walks: the catalogue, by schema and name. */
 export const columns = `
-  SELECT c.relname AS table_name, a.attname AS column_name
+  SELECT c.relname AS table_name, a.attname AS column_name,
+         pg_catalog.has_column_privilege(c.oid, a.attnum, 'SELECT') AS readable
     FROM pg_catalog.pg_namespace n
-    JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname IN ('version', 'queue', 'job')
+    JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname IN ('version', 'queue', 'job', 'job_dependency')
     JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-   WHERE n.nspname = $1`;
+   WHERE n.nspname = $1
+   ORDER BY c.relname, a.attnum`;
 
 export const version = (schema: string): string =>
   `SELECT max(version)::int AS version FROM ${quotePgName(schema)}.version`;
@@ -73,9 +100,11 @@ export const queues = ({ schema, tableColumn, queueColumns }: Dialect): string =
     SELECT c.relname::text AS jobs_table,
            CASE WHEN pg_catalog.has_table_privilege(c.oid, 'SELECT') THEN c.relname::text ELSE 'job' END AS read_table,
            pg_catalog.pg_relation_size(c.oid) <= ${SMALL_TABLE_BYTES} AS small, c.reltuples < 0 AS unknown_size,
+           pg_catalog.pg_relation_size(c.oid) <= ${LOOK_TABLE_BYTES} AS bearable,
            bool_or(x.keys[1:4] = ARRAY['name', 'priority', 'created_on', 'start_after'] AND x.condition LIKE '%state < ''active''%') AS claim,
            bool_or(x.keys[1:2] = ARRAY['name', 'start_after'] AND x.condition LIKE '%state < ''active''%') AS due,
-           bool_or(x.keys[1:2] = ARRAY['name', 'started_on'] AND x.condition ~ '^\\(state = ''active''[^()]*\\)$') AS running
+           bool_or(x.keys[1:2] = ARRAY['name', 'started_on'] AND x.condition ~ '^\\(state = ''active''[^()]*\\)$') AS running,
+           bool_or(x.keys[1:2] = ARRAY['name', 'completed_on'] AND x.condition ~ '^\\(state = ''failed''[^()]*\\)$') AS failed
       FROM pg_catalog.pg_namespace n
       JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname IN (SELECT jobs_table FROM q)
       LEFT JOIN LATERAL (
@@ -94,7 +123,9 @@ export const queues = ({ schema, tableColumn, queueColumns }: Dialect): string =
          ${cached('failed_count')} AS failed_count,
          CASE WHEN t.claim THEN 'claim' WHEN t.due OR t.small THEN 'due' ELSE 'none' END AS waiting,
          CASE WHEN t.running THEN 'index' WHEN t.small THEN 'scan' ELSE 'none' END AS running,
-         t.unknown_size AND NOT t.small AS unanalysed
+         t.unknown_size AND NOT t.small AS unanalysed, t.bearable,
+         coalesce(t.claim, false) AS by_claim, coalesce(t.due, false) AS by_due,
+         coalesce(t.running, false) AS by_start, coalesce(t.failed, false) AS by_failure
     FROM q JOIN t USING (jobs_table)
    ORDER BY q.name`;
 };
@@ -109,7 +140,7 @@ export function waiting(
   table: string,
   order: 'claim' | 'due',
   queueNames: readonly string[],
-  deep: number,
+  { head: headLimit, deep }: Limits,
 ): string {
   const from = `${quotePgName(dialect.schema)}.${quotePgName(table)} e`;
   const free = `e.name = q.name AND e.state < 'active'${dialect.jobColumns.has('blocked') ? ' AND NOT e.blocked' : ''}`;
@@ -121,23 +152,31 @@ export function waiting(
              (array_agg(created_on ORDER BY greatest(created_on, start_after)) FILTER (WHERE ${isReady}))[1] AS created_at,
              coalesce(min(greatest(created_on, start_after)) FILTER (WHERE ${isReady})
                       <= max(${order === 'claim' ? 'created_on' : 'start_after'}), false) AS settled
-        FROM (SELECT e.created_on, e.start_after FROM ${from} WHERE ${free}${condition} ORDER BY ${by} LIMIT ${limit}) seen`;
+             ${order === 'claim' ? ', max(priority) AS first_priority, min(priority) AS last_priority' : ''}
+        FROM (SELECT e.created_on, e.start_after${order === 'claim' ? ', e.priority' : ''} FROM ${from} WHERE ${free}${condition} ORDER BY ${by} LIMIT ${limit}) seen`;
   const inLevel = (by: string, limit: number, condition: string): string =>
     walk(by, limit, ` AND e.priority = level.priority AND ${condition}`);
   // A condition on what was walked before is checked once, before the walk: one that is not needed reads nothing.
+  // A head within one priority that tells its oldest job is as good as a look at that priority.
+  const isLevel =
+    'NOT head.complete AND head.first_priority = head.last_priority AND head.settled AND head.ready * 2 >= head.entries';
   const byPriority = `
+    UNION ALL SELECT 'level', head.* WHERE ${isLevel}
     UNION ALL
     SELECT part.* FROM (
       WITH RECURSIVE next AS (
-        (SELECT e.priority, 1 AS place FROM ${from}
-          WHERE ${free} AND NOT head.complete ORDER BY e.priority DESC LIMIT 1)
+        (SELECT CASE WHEN ${isLevel}
+                     THEN (SELECT e.priority FROM ${from} WHERE ${free} AND e.priority < head.last_priority
+                            ORDER BY e.priority DESC LIMIT 1)
+                     ELSE head.first_priority END AS priority, CASE WHEN ${isLevel} THEN 2 ELSE 1 END AS place
+          WHERE NOT head.complete)
         UNION ALL
         SELECT (SELECT e.priority FROM ${from} WHERE ${free} AND e.priority < next.priority ORDER BY e.priority DESC LIMIT 1),
                next.place + 1
           FROM next WHERE next.priority IS NOT NULL AND next.place <= ${PRIORITIES}
       ) SELECT priority FROM next WHERE priority IS NOT NULL
     ) level
-    CROSS JOIN LATERAL (${walk('e.priority DESC, e.created_on', HEAD_ENTRIES, ' AND e.priority = level.priority')}) near
+    CROSS JOIN LATERAL (${walk('e.priority DESC, e.created_on', headLimit, ' AND e.priority = level.priority')}) near
     CROSS JOIN LATERAL (${inLevel(
       'e.priority DESC, e.created_on',
       deep,
@@ -145,7 +184,7 @@ export function waiting(
     )}) far
     CROSS JOIN LATERAL (${inLevel(
       'e.priority, e.created_on DESC',
-      HEAD_ENTRIES,
+      headLimit,
       'far.entries > 0 AND NOT far.complete AND NOT far.settled',
     )}) last
     CROSS JOIN LATERAL (
@@ -155,7 +194,7 @@ export function waiting(
   return `
   SELECT q.name, w.part, w.entries, w.complete, w.ready, ${ms('w.ready_at')} AS ready_at, ${ms('w.created_at')} AS created_at, w.settled
     FROM unnest(${textArray(queueNames)}) AS q (name)
-   CROSS JOIN LATERAL (${walk(order === 'claim' ? 'e.priority DESC, e.created_on' : 'e.start_after', HEAD_ENTRIES)}) head
+   CROSS JOIN LATERAL (${walk(order === 'claim' ? 'e.priority DESC, e.created_on' : 'e.start_after', headLimit)}) head
    CROSS JOIN LATERAL (SELECT 'head' AS part, head.*${order === 'claim' ? byPriority : ''}) w`;
 }
 
@@ -168,21 +207,12 @@ export function running(
   table: string,
   access: 'index' | 'scan',
   queueNames: readonly string[],
+  { running: limit }: Limits,
 ): string {
   const { jobColumns } = dialect;
   const from = `${quotePgName(dialect.schema)}.${quotePgName(table)} e`;
   const beat = jobColumns.has('heartbeat_on') ? 'e.heartbeat_on' : 'NULL::timestamptz';
-  const stale = [
-    ...(jobColumns.has('expire_seconds')
-      ? [`e.started_on + e.expire_seconds * interval '1 second' < statement_timestamp()`]
-      : jobColumns.has('expire_in')
-        ? ['e.started_on + e.expire_in < statement_timestamp()']
-        : []),
-    ...(jobColumns.has('heartbeat_seconds')
-      ? [`e.heartbeat_on + e.heartbeat_seconds * interval '1 second' < statement_timestamp()`]
-      : []),
-  ];
-  const isStale = stale.length === 0 ? 'false' : `coalesce(${stale.join(', false) OR coalesce(')}, false)`;
+  const isStale = `coalesce(${expiry(dialect)} < statement_timestamp(), false)`;
   const picked = `
       SELECT e.name, e.state = 'active' AS active, e.state = 'failed' AS failed, e.started_on, e.completed_on,
              ${beat} AS beat_on, ${isStale} AS stale
@@ -199,7 +229,7 @@ export function running(
   const source =
     access === 'index'
       ? `CROSS JOIN LATERAL (${numbers(
-          `${picked} WHERE e.name = q.name AND e.state = 'active' ORDER BY e.started_on LIMIT ${RUNNING_LIMIT}`,
+          `${picked} WHERE e.name = q.name AND e.state = 'active' ORDER BY e.started_on LIMIT ${limit}`,
           `(SELECT e.started_on FROM ${from} WHERE e.name = q.name AND e.state = 'active' ORDER BY e.started_on DESC LIMIT 1)`,
         )}) r`
       : `JOIN (${numbers(`${picked} WHERE e.name = ANY (${textArray(queueNames)})`, 'max(started_on) FILTER (WHERE active)')}) r USING (name)`;
@@ -210,14 +240,30 @@ export function running(
     ${source}`;
 }
 
+/** When pg-boss takes an active job `e` back: at its expiry, or when its heartbeat is missed. Null where neither is set. */
+export function expiry({ jobColumns }: Dialect): string {
+  const moments = [
+    ...(jobColumns.has('expire_seconds')
+      ? [`e.started_on + e.expire_seconds * interval '1 second'`]
+      : jobColumns.has('expire_in')
+        ? ['e.started_on + e.expire_in']
+        : []),
+    ...(jobColumns.has('heartbeat_seconds')
+      ? [`e.heartbeat_on + e.heartbeat_seconds * interval '1 second'`]
+      : []),
+  ];
+  // `least` leaves nulls out.
+  return moments.length === 0 ? 'NULL::timestamptz' : `least(${moments.join(', ')})`;
+}
+
 /** The database's clock. */
 export const clock = `SELECT ${ms('clock_timestamp()')} AS now`;
 
 /** A timestamp as epoch milliseconds. */
-function ms(timestamp: string): string {
+export function ms(timestamp: string): string {
   return `(extract(epoch FROM ${timestamp}) * 1000)::float8`;
 }
 
-function textArray(values: readonly string[]): string {
+export function textArray(values: readonly string[]): string {
   return `ARRAY[${values.map(escapeLiteral).join(', ')}]::text[]`;
 }

@@ -91,11 +91,13 @@ RETURNING river_job.*`,
       },
       {
         name: "Headway's poll",
+        own: true,
         sql: poll(state, pollPlan(1)),
         wants: [main('A poll reads every job')],
       },
       {
         name: "Headway's list of running jobs",
+        own: true,
         sql: sorted(state, 'running', "coalesce(j.attempted_at, '-infinity')", 'ASC', true)
           .replaceAll('$1', "'-infinity'")
           .replaceAll('$2', '0')
