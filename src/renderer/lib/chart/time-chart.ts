@@ -41,6 +41,8 @@ export interface Series {
   values: readonly (number | null)[];
   fill?: boolean;
   dashed?: boolean;
+  /** A line over a stack and no part of it; after all those that are. */
+  over?: boolean;
 }
 
 export interface ChartData {
@@ -168,7 +170,7 @@ export class TimeChart {
         data: own,
         borderColor: color,
         backgroundColor: translucent(color),
-        fill: one.fill === true ? (stacked && index > 0 ? '-1' : 'origin') : false,
+        fill: one.fill === true ? (stacked && index > 0 && one.over !== true ? '-1' : 'origin') : false,
         borderWidth: 1.5,
         borderDash: one.dashed === true ? [4, 3] : [],
         segment: {

@@ -9,8 +9,10 @@ export type EngineSection = (typeof engineSections)[number];
 export type Route =
   | { view: 'home' }
   | { view: 'overview'; connectionId: string }
-  | { view: 'tenant'; connectionId: string; tenantId: string }
+  /** `query`: `from` and `to` in epoch ms when its charts are to show a piece of the past. */
+  | { view: 'tenant'; connectionId: string; tenantId: string; query?: Record<string, string> }
   | { view: 'logs'; connectionId: string; query: Record<string, string> }
+  | { view: 'timing'; connectionId: string; query: Record<string, string> }
   | { view: 'engine'; connectionId: string; section: EngineSection }
   | { view: 'job'; connectionId: string; jobId: number }
   | { view: 'alerts' }
@@ -27,7 +29,12 @@ export function parseRoute(path: string): Route {
   if (head === 'connections') return { view: 'connections', connectionId: id ?? null };
   if (head === 'connection' && id !== undefined) {
     if (section === 'tenant' && item !== undefined)
-      return { view: 'tenant', connectionId: id, tenantId: item };
+      return {
+        view: 'tenant',
+        connectionId: id,
+        tenantId: item,
+        ...(url.search === '' ? {} : { query: Object.fromEntries(url.searchParams) }),
+      };
     if (section === 'jobs' && item !== undefined && /^\d{1,15}$/.test(item))
       return { view: 'job', connectionId: id, jobId: Number(item) };
     if (section === 'engine')
@@ -36,8 +43,8 @@ export function parseRoute(path: string): Route {
         connectionId: id,
         section: engineSections.find((known) => known === item) ?? 'now',
       };
-    if (section === 'logs')
-      return { view: 'logs', connectionId: id, query: Object.fromEntries(url.searchParams) };
+    if (section === 'logs' || section === 'timing')
+      return { view: section, connectionId: id, query: Object.fromEntries(url.searchParams) };
     return { view: 'overview', connectionId: id };
   }
   return { view: 'home' };
@@ -51,11 +58,10 @@ export function pathOf(route: Route): string {
     case 'overview':
       return `/connection/${encodeURIComponent(route.connectionId)}`;
     case 'tenant':
-      return `/connection/${encodeURIComponent(route.connectionId)}/tenant/${encodeURIComponent(route.tenantId)}`;
-    case 'logs': {
-      const query = new URLSearchParams(route.query).toString();
-      return `/connection/${encodeURIComponent(route.connectionId)}/logs${query === '' ? '' : `?${query}`}`;
-    }
+      return `/connection/${encodeURIComponent(route.connectionId)}/tenant/${encodeURIComponent(route.tenantId)}${search(route.query ?? {})}`;
+    case 'logs':
+    case 'timing':
+      return `/connection/${encodeURIComponent(route.connectionId)}/${route.view}${search(route.query)}`;
     case 'engine':
       return `/connection/${encodeURIComponent(route.connectionId)}/engine${route.section === 'now' ? '' : `/${route.section}`}`;
     case 'job':
@@ -69,6 +75,11 @@ export function pathOf(route: Route): string {
     case 'alerts':
       return '/alerts';
   }
+}
+
+function search(fields: Record<string, string>): string {
+  const query = new URLSearchParams(fields).toString();
+  return query === '' ? '' : `?${query}`;
 }
 
 /** Where a person looks into what an alert is about. */
