@@ -20,12 +20,23 @@ export interface SketchSlot {
   max: number;
 }
 
+/** All zero but while a slot is sorted. */
+const scratch = new Uint32Array(PLACES);
+
 /** The sketches of one stage in the order of time, each as its (place, times) pairs. */
 export class SketchSeries {
-  readonly slots: SketchSlot[] = [];
+  readonly #slots: SketchSlot[] = [];
   places = new Uint16Array(64);
   times = new Uint32Array(64);
   #length = 0;
+  /** The newest slot's pairs are not in the order of their places. */
+  #unsorted = false;
+
+  /** In the order of time; the pairs of each in the order of their places, each place once. */
+  get slots(): readonly SketchSlot[] {
+    if (this.#unsorted) this.#sort();
+    return this.#slots;
+  }
 
   /** Adds an encoded sketch, the bytes of `view` in [from, to). Throws RangeError on bytes that no sketch wrote. */
   push(tMs: number, view: DataView, from: number, to: number): void {
@@ -69,10 +80,11 @@ export class SketchSeries {
   }
 
   #slotAt(tMs: number): SketchSlot {
-    const last = this.slots.at(-1);
+    const last = this.#slots[this.#slots.length - 1];
     if (last?.tMs === tMs) return last;
+    if (this.#unsorted) this.#sort();
     const slot = { tMs, at: this.#length, end: this.#length, count: 0, min: Infinity, max: -Infinity };
-    this.slots.push(slot);
+    this.#slots.push(slot);
     return slot;
   }
 
@@ -84,10 +96,34 @@ export class SketchSeries {
       this.places.set(places);
       this.times.set(counts);
     }
+    if (this.#length > slot.at && place <= (this.places[this.#length - 1] ?? 0)) this.#unsorted = true;
     this.places[this.#length] = place;
     this.times[this.#length] = times;
     slot.end = ++this.#length;
     slot.count += times;
+  }
+
+  #sort(): void {
+    this.#unsorted = false;
+    const slot = this.#slots[this.#slots.length - 1];
+    if (slot === undefined) return;
+    const { places, times } = this;
+    let [lowest, highest] = [PLACES, -1];
+    for (let i = slot.at; i < slot.end; i++) {
+      const place = places[i] ?? 0;
+      scratch[place] = (scratch[place] ?? 0) + (times[i] ?? 0);
+      if (place < lowest) lowest = place;
+      if (place > highest) highest = place;
+    }
+    let end = slot.at;
+    for (let place = lowest; place <= highest; place++) {
+      const count = scratch[place] ?? 0;
+      if (count === 0) continue;
+      places[end] = place;
+      times[end++] = count;
+    }
+    scratch.fill(0, lowest, highest + 1);
+    slot.end = this.#length = end;
   }
 }
 

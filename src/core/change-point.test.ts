@@ -17,35 +17,43 @@ const p95 = (values: number[]): number =>
   [...values].sort((a, b) => a - b)[Math.floor(0.95 * (values.length - 1))] ?? NaN;
 const near = (value: number, ratio: number): [number, number] => [value * (1 - ratio), value * (1 + ratio)];
 
+const sum = (values: number[]): number => values.reduce((a, b) => a + b, 0);
+const enough = (...sides: number[][][]): boolean =>
+  sides.every((side) => side.flat().length >= MIN_ON_A_SIDE);
+
 /** Every split tried as the definition says, from the values themselves. */
 function bruteForce(slots: Slots): { split: number; gain: number } | null {
-  const places = slots.map((values) => values.map(placeOf));
-  const floor = placeOf(1);
-  const level = (part: number[][]): number => Math.max(floor, p95(part.flat()));
-  const splits = slots
-    .map((_, split) => split)
-    .filter(
-      (split) =>
-        (slots[split]?.length ?? 0) > 0 &&
-        [slots.slice(0, split), slots.slice(split)].every((side) => side.flat().length >= MIN_ON_A_SIDE),
-    );
-  const levels = splits.map((split) => [level(places.slice(0, split)), level(places.slice(split))] as const);
-  const widest = Math.max(...levels.map(([a, b]) => Math.abs(a - b)));
-  const [a, b] = levels.find(([one, other]) => Math.abs(one - other) === widest) ?? [0, 0];
-  const middle = Math.floor((a + b) / 2);
+  const places = slots.map((values) => values.map(placeOf)).filter((values) => values.length > 0);
+  // Slots in a row with twenty at least, the last with what is left.
+  const groups: number[][] = [[]];
+  for (const slot of places) {
+    if ((groups.at(-1)?.length ?? 0) >= MIN_ON_A_SIDE) groups.push([]);
+    groups.at(-1)?.push(...slot);
+  }
+  const rest = (groups.at(-1)?.length ?? 0) < MIN_ON_A_SIDE ? (groups.pop() ?? []) : [];
+  groups.at(-1)?.push(...rest);
+  const mean = (part: number[][]): number =>
+    sum(part.map((group) => group.length * Math.max(placeOf(1), p95(group)))) / part.flat().length;
+  const levels = groups
+    .map((_, at) => [groups.slice(0, at), groups.slice(at)] as const)
+    .filter((sides) => enough(...sides))
+    .map(([a, b]) => ({ a: mean(a), b: mean(b), weight: a.flat().length * b.flat().length }))
+    .sort((x, y) => (y.a - y.b) ** 2 * y.weight - (x.a - x.b) ** 2 * x.weight)[0];
+  if (levels === undefined) return null;
+  const middle = Math.floor((levels.a + levels.b) / 2);
   const likelihood = (part: number[][]): number => {
     const all = part.flat();
     const slow = all.filter((place) => place > middle).length;
-    return [slow, all.length - slow].reduce(
-      (sum, n) => sum + (n === 0 ? 0 : n * Math.log(n / all.length)),
-      0,
-    );
+    return sum([slow, all.length - slow].map((n) => (n === 0 ? 0 : n * Math.log(n / all.length))));
   };
-  const gains = splits.map((split) => ({
-    split,
-    gain: likelihood(places.slice(0, split)) + likelihood(places.slice(split)) - likelihood(places),
-  }));
-  return gains.sort((x, y) => y.gain - x.gain)[0] ?? null;
+  const all = slots.map((values) => values.map(placeOf));
+  return (
+    slots
+      .map((values, split) => ({ values, split, sides: [all.slice(0, split), all.slice(split)] as const }))
+      .filter(({ values, sides }) => values.length > 0 && enough(...sides))
+      .map(({ split, sides: [a, b] }) => ({ split, gain: likelihood(a) + likelihood(b) - likelihood(all) }))
+      .sort((x, y) => y.gain - x.gain)[0] ?? null
+  );
 }
 
 describe('the moment a p95 changed', () => {

@@ -56,13 +56,25 @@ export interface AnalysisFigures {
   movers: Mover[];
 }
 
+interface Ranked {
+  tenantId: string;
+  all: number;
+  /** By bucket. */
+  finished: number[];
+  /** null: so many finished more that the answer does not name it. */
+  of: StagesOfTenant | null;
+}
+
 export class TimingAnalyser {
   readonly #fromMs: number;
   readonly #bucketMs: number;
   readonly #outcomes: { finished: number; failed: number }[];
   /** By stage, then by bucket. */
   readonly #sketches = new Map<string, (BucketCounts | null)[]>();
-  readonly #tenants: { tenantId: string; of: StagesOfTenant; finished: number[] }[] = [];
+  readonly #tenants: Ranked[] = [];
+  /** How many tenants have their figures, and what one must have finished to be given them. */
+  #figured = 0;
+  #least = 0;
   #movers: Mover[] = [];
 
   /** `length` buckets of `bucketMs` from `fromMs` on. */
@@ -88,8 +100,11 @@ export class TimingAnalyser {
       if (change !== null) this.#movers.push({ tenantId, stage, ...change, finished: 0 });
     }
     if (this.#movers.length > 4 * MAX_CANDIDATES) this.#movers = largest(this.#movers, MAX_CANDIDATES);
-    const of = stagesOf(attempts);
-    if (of.finished > 0) this.#tenants.push({ tenantId, of, finished });
+    const all = attempts.outcomes.reduce((sum, outcome) => sum + outcome.finished, 0);
+    if (all === 0) return;
+    const of = all > this.#least ? stagesOf(attempts) : null;
+    this.#tenants.push({ tenantId, all, finished, of });
+    if (of !== null && ++this.#figured >= 2 * MAX_TENANTS) this.#forgetRest();
   }
 
   /** The largest changes so far by tenant, for a closer look at when they were. */
@@ -100,15 +115,14 @@ export class TimingAnalyser {
 
   /** Tenants that the answer names, whose second range is worth reading. */
   chosen(): string[] {
-    this.#tenants.sort((a, b) => b.of.finished - a.of.finished || (a.tenantId < b.tenantId ? -1 : 1));
-    return this.#tenants.slice(0, MAX_TENANTS).map(({ tenantId }) => tenantId);
+    return this.#named().map(({ tenantId }) => tenantId);
   }
 
   /** `against` by tenant; null when there is no second range. */
   figures(against: ReadonlyMap<string, StagesOfTenant> | null, movers = this.candidates()): AnalysisFigures {
-    this.chosen();
+    const named = this.#named();
     const nothing: StagesOfTenant = { finished: 0, failed: 0, stages: [] };
-    const finishedOf = new Map(this.#tenants.map(({ tenantId, of }) => [tenantId, of.finished]));
+    const finishedOf = new Map(this.#tenants.map(({ tenantId, all }) => [tenantId, all]));
     return {
       bucketMs: this.#bucketMs,
       buckets: this.#outcomes.map((outcome, at) => ({
@@ -116,9 +130,9 @@ export class TimingAnalyser {
         ...outcome,
         ...this.#quantilesAt(at),
       })),
-      tenants: this.#tenants.slice(0, MAX_TENANTS).map(({ tenantId, of }) => ({
+      tenants: named.map(({ tenantId, of }) => ({
         tenantId,
-        ...of,
+        ...(of ?? nothing),
         against: against === null ? null : (against.get(tenantId) ?? nothing),
       })),
       shares: this.#shares(),
@@ -127,6 +141,19 @@ export class TimingAnalyser {
         finished: finishedOf.get(mover.tenantId) ?? 0,
       })),
     };
+  }
+
+  /** Most finished first. */
+  #named(): Ranked[] {
+    this.#tenants.sort((a, b) => b.all - a.all || (a.tenantId < b.tenantId ? -1 : 1));
+    return this.#tenants.slice(0, MAX_TENANTS);
+  }
+
+  #forgetRest(): void {
+    // An equal one could still be named by its id, so it keeps its figures.
+    this.#least = (this.#named().at(-1)?.all ?? 0) - 1;
+    for (const tenant of this.#tenants) if (tenant.all <= this.#least) tenant.of = null;
+    this.#figured = MAX_TENANTS;
   }
 
   #bucketAt(tMs: number): number {

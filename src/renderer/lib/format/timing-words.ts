@@ -58,6 +58,7 @@ export function fairness(
   tenants: TimingAnalysis['tenants'],
   all: number,
   nameOf: (tenantId: string) => string,
+  word = 'tenant',
 ): Fairness {
   const [first] = tenants;
   if (first === undefined || all === 0) return { jain: null, words: '', greedy: null };
@@ -67,7 +68,7 @@ export function fairness(
   const turns = share * tenants.length;
   const name = nameOf(first.tenantId);
   if (tenants.length === 1) return { jain, words: `Only ${name} finished anything.`, greedy: null };
-  const among = `${formatWhole(tenants.length)} ${tenants.length === 200 ? 'busiest tenants' : 'tenants'}`;
+  const among = `${formatWhole(tenants.length)} ${tenants.length === 200 ? `busiest ${word}s` : `${word}s`}`;
   const took = `${name} took ${formatPercent(share)} of what was finished`;
   const equal = `an equal turn among ${among} is ${formatPercent(1 / tenants.length)}`;
   return turns >= MORE_THAN_A_TURN
@@ -76,7 +77,7 @@ export function fairness(
         words: `${took}, ${formatRate(turns)} times an equal turn: ${equal}. It is more than its turn if others had work ready.`,
         greedy: first.tenantId,
       }
-    : { jain, words: `No tenant takes more than its turn: the busiest, ${took}; ${equal}.`, greedy: null };
+    : { jain, words: `No ${word} takes more than its turn: the busiest, ${took}; ${equal}.`, greedy: null };
 }
 
 /** "10 times larger takes 1.8 times longer; size explains 12 %". */

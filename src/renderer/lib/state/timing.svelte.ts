@@ -55,11 +55,11 @@ export class TimingState {
   }
 
   /** Time goes on: a range that ends now is read again when there is something new to see. */
-  tick(): void {
+  tick(nowMs: number): void {
     const wish = this.#wish;
     if (wish?.range.kind !== 'last' || this.#busy) return;
     const everyMs = Math.min(LATEST_MS, Math.max(SOONEST_MS, this.analysis?.bucketMs ?? 0));
-    if (this.#now() - this.#askedAtMs >= everyMs) void this.#load(wish);
+    if (nowMs - this.#askedAtMs >= everyMs) void this.#load(wish);
   }
 
   /** After an error. */
