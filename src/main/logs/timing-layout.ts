@@ -6,6 +6,8 @@ import { stageOf, TENANT_FIELDS, timeOf, type TimingFields } from './read-timing
 
 /** A learnt object has no more keys than this. */
 const MAX_KEYS = 64;
+/** Characters of a group's name. */
+const MAX_NAME = 200;
 /** Rows that are looked up by what groups them. */
 const MAX_ROWS = 10_000;
 const QUOTE = 0x22;
@@ -19,7 +21,7 @@ const LETTER_N = 0x6e;
 const NULL = Buffer.from('null');
 
 /** What a value is read for. */
-type Use = 'nothing' | 'group' | 'status' | 'error' | 'start' | 'stage';
+type Use = 'nothing' | 'group' | 'tenant' | 'status' | 'error' | 'start' | 'stage';
 
 interface Key {
   /** From the end of the value before it (or the tag) to the beginning of its own: `,"deliver_ms":`. */
@@ -65,8 +67,10 @@ export class TimingLayout {
     report: TimingReport,
   ): TimingLayout | null {
     const names = Object.keys(fields);
-    const group = groupBy ?? TENANT_FIELDS.find((name) => name in fields);
-    if (names.length > MAX_KEYS || group === undefined || !names.includes(group)) return null;
+    const tenant = TENANT_FIELDS.find((name) => name in fields);
+    const group = groupBy ?? tenant;
+    if (names.length > MAX_KEYS || tenant === undefined) return null;
+    if (group === undefined || !names.includes(group)) return null;
     // A log without a total, or with one that comes first, is not worth a way of its own.
     const stageNames = names.filter((name) => name.endsWith('_ms') && name !== 'total_ms');
     if (!names.includes('total_ms') || stageNames.length > MAX_KEYS) return null;
@@ -80,7 +84,7 @@ export class TimingLayout {
       if (!/^[\w.-]+$/.test(name) || end < at + name.length + 2 || value === undefined) return null;
       keys.push({
         bytes: Buffer.from(text.slice(at, end + value)),
-        use: place >= 0 ? 'stage' : useOf(name, group),
+        use: place >= 0 ? 'stage' : useOf(name, group, tenant),
         place,
       });
       const length = valueLength(text, end + value);
@@ -96,7 +100,8 @@ export class TimingLayout {
    */
   add(bytes: Uint8Array, from: number): number {
     let at = from;
-    let row: ReportRow | null = null;
+    // Looked up at the end: what is refused must leave no group behind.
+    let group: number | string | null = null;
     let status: 'success' | 'error' | 'unsaid' = 'unsaid';
     let hasError = false;
     let startedAtMs: number | null = null;
@@ -110,8 +115,12 @@ export class TimingLayout {
         const begin = at + 1;
         const end = this.#end;
         at = end + 1;
-        if (use === 'group') row = this.#rowOfText(bytes, begin, end);
-        else if (use === 'status') status = isSuccess(bytes, begin, end) ? 'success' : 'error';
+        if (use === 'group' || use === 'tenant') {
+          const text = plainText(bytes, begin, end);
+          if (text === null) return -1;
+          if (use === 'group') group = text;
+        }
+        if (use === 'status') status = isSuccess(bytes, begin, end) ? 'success' : 'error';
         else if (use === 'start') startedAtMs = this.#time(bytes, begin, end);
         else if (use === 'error') hasError = true;
       } else if (first === MINUS || (first >= ZERO && first <= NINE)) {
@@ -120,17 +129,18 @@ export class TimingLayout {
         if (use === 'stage') {
           if (this.#number < 0) return -1;
           this.#durations[place] = this.#number;
-        } else if (use === 'group') row = this.#rowOfNumber(this.#number);
-        else if (use !== 'nothing') return -1;
+        } else if (use === 'group') group = this.#number;
+        else if (use !== 'nothing' && use !== 'tenant') return -1;
       } else if (first === LETTER_N) {
         for (let i = 1; i < 4; i++) if (bytes[at + i] !== NULL[i]) return -1;
         at += 4;
-        if (use === 'stage' || use === 'group') return -1;
+        if (use === 'stage' || use === 'group' || use === 'tenant') return -1;
       } else return -1;
     }
-    if (bytes[at] !== BRACE || row === null) return -1;
+    if (bytes[at] !== BRACE || group === null) return -1;
     // What counts as an error's text is a matter of words.
     if (status === 'unsaid' && hasError) return -1;
+    const row = typeof group === 'number' ? this.#rowOfNumber(group) : this.#rowOfText(group);
     row.add(status === 'error', startedAtMs, this.#durations);
     return at + 1;
   }
@@ -184,15 +194,7 @@ export class TimingLayout {
     return this.#rowsByNumber.get(id) ?? this.#newRow(this.#rowsByNumber, id, String(id));
   }
 
-  /** Null for an id that is not plain ASCII: what it is called is a matter of words. */
-  #rowOfText(bytes: Uint8Array, begin: number, end: number): ReportRow | null {
-    if (end === begin || end - begin > 200) return null;
-    let text = '';
-    for (let at = begin; at < end; at++) {
-      const byte = bytes[at] ?? 0;
-      if (byte <= 0x20 || byte >= 0x7f) return null;
-      text += String.fromCharCode(byte);
-    }
+  #rowOfText(text: string): ReportRow {
     return this.#rowsByText.get(text) ?? this.#newRow(this.#rowsByText, text, text);
   }
 
@@ -228,8 +230,9 @@ export class TimingLayout {
   }
 }
 
-function useOf(name: string, group: string): Use {
+function useOf(name: string, group: string, tenant: string): Use {
   if (name === group) return 'group';
+  if (name === tenant) return 'tenant';
   if (name === 'status' || name === 'error') return name;
   return name === 'start_time' ? 'start' : 'nothing';
 }
@@ -237,6 +240,18 @@ function useOf(name: string, group: string): Use {
 /** Of a number, a text without escapes, or null; null for any other value. */
 function valueLength(text: string, from: number): number | null {
   return /^(?:-?\d[\d.]*|"[^"\\]*"|null)/.exec(text.slice(from, from + 10_000))?.[0].length ?? null;
+}
+
+/** Null for what is empty, long, or not plain ASCII: what that is called is a matter of words. */
+function plainText(bytes: Uint8Array, begin: number, end: number): string | null {
+  if (end === begin || end - begin > MAX_NAME) return null;
+  let text = '';
+  for (let at = begin; at < end; at++) {
+    const byte = bytes[at] ?? 0;
+    if (byte <= 0x20 || byte >= 0x7f) return null;
+    text += String.fromCharCode(byte);
+  }
+  return text;
 }
 
 const SUCCESS = [Buffer.from('success'), Buffer.from('ok')];

@@ -167,7 +167,7 @@ describe('TimingScan', () => {
           expect(together).toEqual(alone.figures());
         },
       ),
-      { numRuns: 600 },
+      { numRuns: 1_000 },
     );
   });
 });
