@@ -65,7 +65,10 @@ export function methodHandlers(services: Services): MethodHandlers {
     'history.query': (query) => history.query(query),
     'logs.stored': notYet,
     'logs.context': notYet,
-    'timing.analysis': notYet,
+    'timing.analysis': (query) => {
+      connections.get(query.connectionId);
+      return history.timingAnalysis(query);
+    },
     'timing.sizes': notYet,
     'alerts.acknowledge': ({ alertId }) => {
       alerts.acknowledge(alertId, user, clock.now());

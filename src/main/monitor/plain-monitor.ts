@@ -4,6 +4,7 @@ import { shippedRules } from '../../core/alert-rules.ts';
 import type { TimingRecord } from '../../core/timing.ts';
 import { HeadwayError } from '../../contract/errors.ts';
 import type { History } from '../../contract/history.ts';
+import type { TimingAnalysis } from '../../contract/log-search.ts';
 import { exact } from '../../core/count.ts';
 import type { HistoryStore, SampleRow } from '../history/history-store.ts';
 import type { LogListener, ParsedLine } from '../logs/log-events.ts';
@@ -37,6 +38,9 @@ export class RememberingHistory implements HistoryStore {
   }
   query(): Promise<History> {
     return Promise.resolve({ bucketMs: 1, points: [], gaps: [], marks: [] });
+  }
+  timingAnalysis(): Promise<TimingAnalysis> {
+    return Promise.resolve({ bucketMs: 1, buckets: [], tenants: [], shares: [], movers: [] });
   }
   flush(): Promise<void> {
     return Promise.resolve();

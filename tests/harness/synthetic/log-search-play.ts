@@ -1,5 +1,6 @@
 // NOT YET: stored lines and timing analysis of a synthetic host.
 import type { MethodHandlers, StreamHandlers } from '../../../src/contract/api.ts';
+import { timingPlay } from './timing-play.ts';
 
 const notYet = (): Promise<never> => Promise.reject(new Error('not yet'));
 type LogMethod = 'logs.stored' | 'logs.context' | 'timing.analysis' | 'timing.sizes';
@@ -11,8 +12,7 @@ export const logSearchPlay: {
   methods: {
     'logs.stored': notYet,
     'logs.context': notYet,
-    'timing.analysis': notYet,
-    'timing.sizes': notYet,
+    ...timingPlay,
   },
   streams: { logSearch: notYet },
 };
