@@ -57,9 +57,12 @@ export const sshAuthSchema = z.discriminatedUnion('kind', [
 ]);
 
 export const logHostSchema = z.strictObject({
+  /** A name, an address, or an alias of the SSH config. */
   host: z.string().min(1),
+  /** 22 leaves it to the SSH config. */
   port: port.default(22),
-  user: z.string().min(1),
+  /** Empty leaves it to the SSH config, which without a word means the user of this computer. */
+  user: z.string().default(''),
   auth: sshAuthSchema,
   inputs: z.array(logInputSchema).min(1),
 });

@@ -4,7 +4,7 @@ import type { TestStep } from '../../contract/connection-test.ts';
 import type { LogHostSettings, LogInput } from '../../contract/settings.ts';
 import { dockerError } from './docker-input.ts';
 import { journalError } from './journal-input.ts';
-import { inputName } from './log-input.ts';
+import { hostLabel, inputName } from './log-input.ts';
 import { runToEnd, type RemoteEnd } from './remote-run.ts';
 import { phases, SshConnection, type Phase, type SshDeps } from './ssh-connection.ts';
 import { exitCode, probeInput } from './tail-command.ts';
@@ -33,12 +33,12 @@ async function testLogHost(
   report: Report,
   signal: AbortSignal,
 ): Promise<void> {
-  const where = `${settings.user}@${settings.host}:${settings.port}`;
+  const where = hostLabel(settings);
   const titles: Record<Phase, string> = {
     resolve: `Resolve ${settings.host}`,
     connect: `Connect to ${settings.host}:${settings.port}`,
     'host-key': `Check the host key of ${settings.host}`,
-    authenticate: `Log in as ${settings.user}`,
+    authenticate: settings.user === '' ? `Log in to ${settings.host}` : `Log in as ${settings.user}`,
   };
   const phaseSteps = phases.map((phase) => new Step(`${prefix}.${phase}`, titles[phase], report));
   const inputSteps = settings.inputs.map((input, index) => ({

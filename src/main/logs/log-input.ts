@@ -41,7 +41,15 @@ export function inputName(input: LogInput): string {
   }
 }
 
+/** `user@host:port` as the settings have it; without a user when the SSH config is to name one. */
+export function hostLabel({ user, host, port }: Pick<LogHostSettings, 'user' | 'host' | 'port'>): string {
+  return `${user === '' ? '' : `${user}@`}${host}:${port}`;
+}
+
 /** `user@host:port input`, unique within a connection. */
-export function inputLabel(settings: Omit<LogHostSettings, 'inputs' | 'auth'>, input: LogInput): string {
-  return `${settings.user}@${settings.host}:${settings.port} ${inputName(input)}`;
+export function inputLabel(
+  settings: Pick<LogHostSettings, 'user' | 'host' | 'port'>,
+  input: LogInput,
+): string {
+  return `${hostLabel(settings)} ${inputName(input)}`;
 }
