@@ -1,4 +1,6 @@
 // A container's log. Docker has no cursor: after a break it is asked from a moment on, and what is known is left out.
+import * as crypto from 'node:crypto';
+import { z } from 'zod';
 import { HeadwayError } from '../../contract/errors.ts';
 import { inertText, LineSplitter } from './line-splitter.ts';
 import type { InputEnd, InputEvent, InputReader } from './log-input.ts';
@@ -11,12 +13,21 @@ const FIRST_LINES = 500;
 const OVERLAP_MS = 1_000;
 const MAX_REMEMBERED = 20_000;
 /** `2026-01-09T12:34:56.123456789Z text`: nine digits always, so that stamps sort as text. */
+const STAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/;
 const STAMPED = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z) ?/;
+
+/** Kept over restarts are hashes: enough to know a line again, and no log is stored where none is expected. */
+const MAX_KEPT = 5_000;
+const placeSchema = z
+  .array(z.tuple([z.string().regex(STAMP), z.string().regex(/^[\w-]{16}$/)]))
+  .min(1)
+  .max(MAX_KEPT);
 
 interface Stamped {
   stamp: string;
   atMs: number;
-  raw: string;
+  /** The whole line, or its hash when it was read before a restart. */
+  line: { raw: string } | { hash: string };
 }
 
 export class DockerInput implements InputReader {
@@ -24,8 +35,9 @@ export class DockerInput implements InputReader {
   #splitter = new LineSplitter();
   /** The newest lines, oldest first: at least all of the last OVERLAP_MS. */
   #remembered: Stamped[] = [];
-  /** How often each known line may come again in this run. */
+  /** How often each known line, or the line with that hash, may come again in this run. */
   #known = new Map<string, number>();
+  #knownHashes = new Map<string, number>();
   #newest = '';
   #resumed = false;
   /** What the client itself said last, for the error. */
@@ -41,7 +53,11 @@ export class DockerInput implements InputReader {
     this.#resumed = false;
     this.#complaint = '';
     this.#known = new Map();
-    for (const { raw } of this.#remembered) this.#known.set(raw, (this.#known.get(raw) ?? 0) + 1);
+    this.#knownHashes = new Map();
+    for (const { line } of this.#remembered) {
+      if ('raw' in line) count(this.#known, line.raw);
+      else count(this.#knownHashes, line.hash);
+    }
     // Stamps may run back, so the oldest one is not always the first.
     const since = this.#remembered.map(({ stamp }) => stamp).sort()[0];
     return followDocker(this.#container, since === undefined ? { tail: FIRST_LINES } : { since });
@@ -56,9 +72,10 @@ export class DockerInput implements InputReader {
         continue;
       }
       const [prefix, time = ''] = stamp;
-      const again = this.#known.get(raw) ?? 0;
-      if (again > 0) {
-        this.#known.set(raw, again - 1);
+      if (
+        takeOne(this.#known, raw) ||
+        (this.#knownHashes.size > 0 && takeOne(this.#knownHashes, hash(raw)))
+      ) {
         yield* this.#resume(true);
         continue;
       }
@@ -69,9 +86,29 @@ export class DockerInput implements InputReader {
         yield* this.#resume(false);
       }
       const atMs = Date.parse(time);
-      this.#remember({ stamp: time, atMs, raw });
+      this.#remember({ stamp: time, atMs, line: { raw } });
       yield { kind: 'line', line: parseLine(raw.slice(prefix.length), nowMs, { atMs, level: null }) };
     }
+  }
+
+  place(): z.infer<typeof placeSchema> | null {
+    const from = Date.parse(this.#newest) - OVERLAP_MS;
+    let kept = this.#remembered.filter(({ atMs }) => atMs >= from);
+    if (kept.length > MAX_KEPT) {
+      const stamp = kept.at(-MAX_KEPT)?.stamp ?? '';
+      kept = kept.filter((entry) => entry.stamp > stamp);
+    }
+    if (kept.length === 0) return null;
+    return kept.map(({ stamp, line }) => [stamp, 'raw' in line ? hash(line.raw) : line.hash]);
+  }
+
+  restore(place: unknown): boolean {
+    const { data: kept } = placeSchema.safeParse(place);
+    if (kept === undefined) return false;
+    for (const [stamp, hashed] of kept) {
+      this.#remember({ stamp, atMs: Date.parse(stamp), line: { hash: hashed } });
+    }
+    return true;
   }
 
   ended(end: RemoteEnd, host: string): InputEnd {
@@ -100,6 +137,22 @@ export class DockerInput implements InputReader {
     }
     if (drop > 0) this.#remembered = lines.slice(drop);
   }
+}
+
+function count(counts: Map<string, number>, key: string): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
+}
+
+/** Whether there was one left of it. */
+function takeOne(counts: Map<string, number>, key: string): boolean {
+  const left = counts.get(key) ?? 0;
+  if (left > 1) counts.set(key, left - 1);
+  else counts.delete(key);
+  return left > 0;
+}
+
+function hash(raw: string): string {
+  return crypto.hash('sha1', raw, 'base64url').slice(0, 16);
 }
 
 /** What Docker's refusals mean, and what to do. */

@@ -65,6 +65,16 @@ export class JournalInput implements InputReader {
     }
   }
 
+  place(): string | null {
+    return this.#cursor;
+  }
+
+  restore(place: unknown): boolean {
+    if (typeof place !== 'string' || place === '') return false;
+    this.#cursor = place;
+    return true;
+  }
+
   ended(end: RemoteEnd, host: string): InputEnd {
     return { state: 'failed', error: journalError(host, end.code, end.stderr), retryMs: 10_000 };
   }

@@ -19,6 +19,13 @@ export interface InputReader {
   begin(): RemoteScript;
   /** @throws Error when the host's output makes no sense. */
   read(chunk: Buffer, nowMs: number): Iterable<InputEvent>;
+  /**
+   * Where to go on after a restart of Headway, as JSON: behind the last whole line that was read. Null when there is
+   * no such place. Costly for some, so not to be asked for each chunk.
+   */
+  place(): unknown;
+  /** Takes what `place()` gave in an earlier life, before the first `begin()`; false when it makes no sense. */
+  restore(place: unknown): boolean;
   /** What an end of the script means, and when to try again. Never called for a lost connection. */
   ended(end: RemoteEnd, host: string): InputEnd;
 }

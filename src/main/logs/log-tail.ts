@@ -8,10 +8,13 @@ import { InputFollower } from './input-follower.ts';
 import { JournalInput } from './journal-input.ts';
 import type { LogListener } from './log-events.ts';
 import { inputLabel, type InputReader } from './log-input.ts';
+import type { LogPlaces } from './log-places.ts';
 import { SshConnection, type SshDeps } from './ssh-connection.ts';
 
 export interface LogTailDeps extends SshDeps {
   now: () => number;
+  /** Where inputs were read to when Headway last stopped. */
+  places: LogPlaces;
   /** In [0, 1), for jitter: a host that comes back is not met by everyone at once. */
   random: () => number;
 }
@@ -33,13 +36,14 @@ const REFUSALS: ReadonlySet<ErrorCode> = new Set([
 /**
  * Idle → running (connecting → live → reconnecting → …) → idle. Every input tells its own state; the connection
  * is their common fate. Start and stop may be called at any time and any number of times; a stopped tail may be
- * started again and goes on where it was.
+ * started again and goes on where it was, and so does a new one that is given the same places.
  */
 export class LogTail implements AsyncDisposable {
   #settings: LogHostSettings;
   #deps: LogTailDeps;
   #inputs: InputFollower[];
   #stop: AbortController | null = null;
+  #isRestored = false;
   #ended: Promise<void> = Promise.resolve();
 
   constructor(settings: LogHostSettings, listener: LogListener, deps: LogTailDeps) {
@@ -47,7 +51,14 @@ export class LogTail implements AsyncDisposable {
     this.#deps = deps;
     this.#inputs = settings.inputs.map(
       (input) =>
-        new InputFollower(inputLabel(settings, input), settings.host, openInput(input), listener, deps.now),
+        new InputFollower({
+          label: inputLabel(settings, input),
+          host: settings.host,
+          reader: openInput(input),
+          listener,
+          places: deps.places,
+          now: deps.now,
+        }),
     );
   }
 
@@ -73,6 +84,8 @@ export class LogTail implements AsyncDisposable {
   async #run(signal: AbortSignal): Promise<void> {
     let failures = 0;
     this.#tell('connecting', null);
+    if (!this.#isRestored) await Promise.all(this.#inputs.map((input) => input.restore()));
+    this.#isRestored = true;
     while (!isAborted(signal)) {
       const startedAtMs = this.#deps.now();
       const error = await this.#connectAndFollow(signal);
@@ -84,7 +97,7 @@ export class LogTail implements AsyncDisposable {
       failures = Math.min(failures + 1, 16);
       await this.#wait(refused ? REFUSED_RETRY_MS : backoffMs * (0.5 + this.#deps.random() / 2), signal);
     }
-    for (const input of this.#inputs) input.flush();
+    await Promise.all(this.#inputs.map((input) => input.settle()));
   }
 
   /** @returns why it ended; null when it was closed without a word. */
