@@ -10,7 +10,7 @@ import { testLogHosts } from '../../src/main/logs/connection-steps.ts';
 import { LogTail } from '../../src/main/logs/log-tail.ts';
 import { SshConnection, type SshDeps } from '../../src/main/logs/ssh-connection.ts';
 import { runToEnd } from '../../src/main/logs/remote-run.ts';
-import { probeInput } from '../../src/main/logs/tail-command.ts';
+import { probeInput } from '../../src/main/logs/probe-command.ts';
 import { requireProgram, startProcess } from '../harness/process.ts';
 import { startSshd, type Sshd } from '../harness/sshd.ts';
 import { until } from '../harness/until.ts';

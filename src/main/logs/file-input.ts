@@ -7,7 +7,8 @@ import type { ParsedLine } from './log-events.ts';
 import type { InputEnd, InputEvent, InputReader } from './log-input.ts';
 import { ownLine, parseLine } from './parse-line.ts';
 import type { RemoteEnd } from './remote-run.ts';
-import { exitCode, followFile, type RemoteScript } from './tail-command.ts';
+import { exitCode, type RemoteScript } from './remote-script.ts';
+import { followFile } from './tail-command.ts';
 
 /** Read again at each start, to see that the file still holds what it held. */
 const PROOF_BYTES = 256;
@@ -29,6 +30,8 @@ export interface FileInputOptions {
   catchUpBytes?: number;
   /** Seconds between two looks at the file. */
   pollSeconds?: number;
+  /** It appeared while it was looked for: all of it counts, not only its end. */
+  isNew?: boolean;
 }
 
 export class FileInput implements InputReader {
@@ -53,7 +56,8 @@ export class FileInput implements InputReader {
 
   constructor(path: string, options: FileInputOptions = {}) {
     this.#path = path;
-    this.#options = { catchUpBytes: 64 * 1_048_576, pollSeconds: 0.25, ...options };
+    this.#options = { catchUpBytes: 64 * 1_048_576, pollSeconds: 0.25, isNew: false, ...options };
+    this.#allIsNew = this.#options.isNew;
   }
 
   begin(): RemoteScript {

@@ -2,13 +2,13 @@
 import { setImmediate as breathe, setTimeout as sleep } from 'node:timers/promises';
 import { HeadwayError, type WireError } from '../../contract/errors.ts';
 import type { LogHostState } from '../../contract/live.ts';
+import type { HostLink } from './host-link.ts';
 import { LineBatches } from './line-batches.ts';
 import type { LogListener } from './log-events.ts';
 import type { InputReader } from './log-input.ts';
 import type { KeptPlace, LogPlaces } from './log-places.ts';
 import { ownLine } from './parse-line.ts';
 import { startRun } from './remote-run.ts';
-import type { SshConnection } from './ssh-connection.ts';
 
 export interface InputFollowerOptions {
   /** Unique within the connection. */
@@ -72,11 +72,11 @@ export class InputFollower {
   }
 
   /** Reads until `signal` aborts. A failing input is tried again by itself and disturbs no other. */
-  async follow(connection: SshConnection, signal: AbortSignal): Promise<void> {
+  async follow(link: HostLink, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       let retryMs: number;
       try {
-        retryMs = await this.#runOnce(connection, signal);
+        retryMs = await this.#runOnce(link, signal);
       } catch (error) {
         if (isAborted(signal)) break;
         this.#setState('failed', toInputError(error, this.label));
@@ -106,9 +106,9 @@ export class InputFollower {
   }
 
   /** @returns after how many ms to begin again. */
-  async #runOnce(connection: SshConnection, signal: AbortSignal): Promise<number> {
+  async #runOnce(link: HostLink, signal: AbortSignal): Promise<number> {
     const stop = new AbortController();
-    const run = await startRun(connection, this.#reader.begin(), AbortSignal.any([signal, stop.signal]));
+    const run = await startRun(link, this.#reader.begin(), AbortSignal.any([signal, stop.signal]));
     try {
       if (await this.#readAll(run.output)) return 0;
     } finally {

@@ -6,7 +6,8 @@ import { inertText, LineSplitter } from './line-splitter.ts';
 import type { InputEnd, InputEvent, InputReader } from './log-input.ts';
 import { ownLine, parseLine } from './parse-line.ts';
 import type { RemoteEnd } from './remote-run.ts';
-import { exitCode, followJournal, type RemoteScript } from './tail-command.ts';
+import { exitCode, type RemoteScript } from './remote-script.ts';
+import { followJournal } from './tail-command.ts';
 
 const FIRST_LINES = 500;
 

@@ -115,7 +115,12 @@ class ConnectionPlaces implements LogPlaces {
       this.#writing ??= this.#writeSoon();
       this.#hurry?.abort();
       await this.#writing;
-    } while (this.#isDirty);
+    } while (this.#isBehind());
+  }
+
+  // A method, so that the compiler does not take an earlier look for the present state.
+  #isBehind(): boolean {
+    return this.#isDirty;
   }
 
   async #writeSoon(): Promise<void> {

@@ -8,6 +8,7 @@ import type { Client, ClientChannel } from 'ssh2';
 import { HeadwayError } from '../../contract/errors.ts';
 import type { LogHostSettings } from '../../contract/settings.ts';
 import { abortable } from './abortable.ts';
+import type { HostCommand, HostLink } from './host-link.ts';
 import type { HostKeys } from './host-keys.ts';
 import { readSshConfig } from './ssh-alias.ts';
 import { explain, forwardRefused, isFromOutside } from './ssh-errors.ts';
@@ -31,10 +32,7 @@ export type Phase = (typeof phases)[number];
 /** Tells that a phase is over and what it found. */
 export type OnPhase = (phase: Phase, detail: string) => void;
 
-/** A command that runs on the host. Its channel carries both directions; ending stdin ends the command. */
-export type RemoteCommand = ClientChannel;
-
-export class SshConnection implements AsyncDisposable {
+export class SshConnection implements HostLink {
   /** Settles when the connection is over, with the reason; null when it was closed without a word. */
   readonly closed: Promise<HeadwayError | null>;
   #client: Client;
@@ -131,9 +129,9 @@ export class SshConnection implements AsyncDisposable {
   }
 
   /** Starts a command without a terminal. @throws HeadwayError when the server refuses the channel. */
-  async exec(command: string): Promise<RemoteCommand> {
+  async exec(command: string): Promise<HostCommand> {
     try {
-      return await this.#channel((opened) => this.#client.exec(command, opened));
+      return overChannel(await this.#channel((opened) => this.#client.exec(command, opened)));
     } catch (error) {
       throw explain(error, this.#target);
     }
@@ -198,6 +196,20 @@ interface Step {
   login: () => Promise<LoginAttempt[]>;
   via: SshConnection | null;
   onPhase: OnPhase;
+}
+
+function overChannel(channel: ClientChannel): HostCommand {
+  let code: number | null = null;
+  channel.on('exit', (exit: number | null) => (code = exit));
+  // A cut connection shows as an end without a code; the connection itself tells why.
+  channel.on('error', () => undefined);
+  return {
+    output: channel,
+    onComplaint: (listener) => channel.stderr.on('data', listener),
+    ended: new Promise((resolve) => channel.once('close', () => resolve(code))),
+    send: (text) => channel.write(text),
+    end: () => channel.close(),
+  };
 }
 
 async function overNetwork(

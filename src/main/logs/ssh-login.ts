@@ -59,6 +59,8 @@ export async function loginAttempts(
       if (attempts.length === 0) throw nothingToOffer();
       return attempts;
     }
+    case 'local':
+      throw new HeadwayError('bad-request', 'This computer is read without SSH; there is no login to it.');
   }
 }
 
