@@ -21,6 +21,7 @@ import { methodHandlers, streamHandlers, type Services } from './handlers.ts';
 import { SqliteHistory } from './history/sqlite-history.ts';
 import { localJobs, localSettings } from './local-jobs.ts';
 import { HostKeys } from './logs/host-keys.ts';
+import { LogPlacesFolder } from './logs/log-places.ts';
 import { LogTail } from './logs/log-tail.ts';
 import { DEFAULT_SSH_CONFIG } from './logs/ssh-alias.ts';
 import type { SshDeps } from './logs/ssh-connection.ts';
@@ -32,6 +33,7 @@ import { QueueDrafts } from './queue-drafts.ts';
 import { ensureDataDirectory } from './settings/data-directory.ts';
 import { FileSecrets } from './settings/file-secrets.ts';
 import { resolveSecret } from './settings/resolve-secret.ts';
+import { writePrivateFile } from './settings/private-file.ts';
 import type { SecretStore } from './settings/secrets.ts';
 import { openSettings, type SettingsOrigin } from './settings/settings-origin.ts';
 import { StoreAdmins } from './store-admins.ts';
@@ -142,6 +144,20 @@ export async function createBackend(options: BackendOptions): Promise<Backend> {
     agentSocket: process.env['SSH_AUTH_SOCK'],
     secret: (ref) => resolveSecret(ref, 'a log host', { environment: process.env, store: secrets }),
   };
+  const places = new LogPlacesFolder({
+    folder: at('log-places'),
+    now: systemClock.now,
+    write: writePrivateFile,
+    onProblem: (error) => {
+      if (error === null) notices.clear('log-places');
+      else
+        notices.raise({
+          id: 'log-places',
+          severity: 'warning',
+          text: `Where logs were read to is not kept: ${error.message}. After a restart lines may be missing or stand twice.`,
+        });
+    },
+  });
   const monitorOf = (connection: ConnectionSettings): ConnectionMonitor => {
     notices.clear(`connection:${connection.id}`);
     return new ConnectionMonitor(monitorOptions(connection), {
@@ -149,7 +165,13 @@ export async function createBackend(options: BackendOptions): Promise<Backend> {
       source: openSource(connection, secrets),
       inputs: (listener) =>
         connection.logHosts.map(
-          (host) => new LogTail(host, listener, { ...sshDeps, now: systemClock.now, random: Math.random }),
+          (host) =>
+            new LogTail(host, listener, {
+              ...sshDeps,
+              places: places.of(connection.id),
+              now: systemClock.now,
+              random: Math.random,
+            }),
         ),
     });
   };

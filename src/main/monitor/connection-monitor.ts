@@ -94,6 +94,10 @@ export class ConnectionMonitor {
         if (state.state === 'live') this.#logStart.live(state.label, parts.clock.now());
         this.#tellSummary();
       },
+      gone: (label) => {
+        this.#logStates.delete(label);
+        this.#tellSummary();
+      },
     });
     this.#feed = new OverviewFeed(this.#head([]));
   }
