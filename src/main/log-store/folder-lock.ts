@@ -1,0 +1,18 @@
+// One Headway writes to a folder. The lock is SQLite's on an empty file: the system lets go of it even after kill -9, and it is the
+// same on every system.
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+
+/** Holds the folder until it is closed; null while another process (or store) has it. Throws what the disk says. */
+export function lockFolder(folder: string): DatabaseSync | null {
+  const lock = new DatabaseSync(join(folder, 'lock'));
+  try {
+    lock.exec('PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE;');
+    return lock;
+  } catch (error) {
+    lock.close();
+    // SQLITE_BUSY (https://www.sqlite.org/rescode.html).
+    if (error instanceof Error && 'errcode' in error && error.errcode === 5) return null;
+    throw error;
+  }
+}

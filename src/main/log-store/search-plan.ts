@@ -1,0 +1,181 @@
+// What any line that matches a filter must have, so that nearly all lines are passed over unread. Pure.
+//
+// A plan never decides that a line matches: what it lets through is asked by the filter itself. What it holds back cannot match, and
+// for that it must know every way in which the filter could find what it wants: hence `hidden`.
+import {
+  levelPasses,
+  parseLogFilter,
+  type FilterOperator,
+  type FilterTerm,
+  type LogFilter,
+} from '../../core/log-filter.ts';
+import { TENANT_FIELDS } from '../logs/read-timing.ts';
+import { hides, hidingPatterns } from './block-index.ts';
+import { levelBit, storedLevels } from './record.ts';
+
+/** Every matching line has one of these in its text. */
+export interface Clause {
+  /** In a matching line all the words of at least one of these lists stand, whatever their case; ASCII. */
+  words: readonly (readonly string[])[];
+  /** Source of an expression (without regard to case) that finds such lines in bytes taken for Latin-1. Never crosses a line end. */
+  pattern: string;
+  /** Where what it wants may stand without being seen: flags of block-index.ts. */
+  hidden: number;
+  /** A second look at a line that the pattern found. */
+  passes: ((line: string) => boolean) | null;
+  /** How few lines it is likely to let through. */
+  weight: number;
+}
+
+export interface SearchPlan {
+  filter: LogFilter;
+  /** Levels that may match, as in the index. */
+  levels: number;
+  /** Whether lines of a source may match. */
+  takesSource: (label: string) => boolean;
+  /** The first is likely to let the fewest through. */
+  clauses: readonly Clause[];
+  /** Whether the filter asks of more than level and source, so that it must see every line that is let through. */
+  looksAtText: boolean;
+}
+
+const isOfSource = (term: FilterTerm): term is FilterTerm & { of: 'source'; wanted: string } =>
+  term.of === 'source';
+
+export function planSearch(text: string, names: readonly [tenantId: string, name: string][]): SearchPlan {
+  const nameOf = new Map(names);
+  const filter = parseLogFilter(text, (id) => nameOf.get(id));
+  const levelTerms = filter.terms.filter((term) => term.of === 'level');
+  const sourceTerms = filter.terms.filter(isOfSource);
+  const clauses = filter.terms.flatMap((term) => clausesOf(term, names));
+  return {
+    filter,
+    levels: storedLevels.reduce(
+      (mask, level, place) =>
+        levelTerms.every((term) => levelPasses(term, level)) ? mask | (1 << place) : mask,
+      0,
+    ),
+    takesSource: (label) =>
+      sourceTerms.every(({ wanted, negated }) => label.toLowerCase().includes(wanted) !== negated),
+    clauses: clauses.sort((a, b) => b.weight - a.weight),
+    looksAtText: filter.terms.length > levelTerms.length + sourceTerms.length,
+  };
+}
+
+/** Whether a line whose level's letter this is may match. */
+export function takesLevel(plan: SearchPlan, letter: number): boolean {
+  return (plan.levels & levelBit(letter)) !== 0;
+}
+
+/** The pattern of a clause with what may hide a match, where the text has such a thing. */
+export function patternOf({ pattern, hidden }: Clause, flags: number): string {
+  const others = hidingPatterns.filter(([flag]) => (flag & hidden & flags) !== 0).map(([, source]) => source);
+  return [pattern, ...others].join('|');
+}
+
+/** Blanks as they may stand around a value, any beyond ASCII among them. */
+const GAP = String.raw`[ \t\x80-\xff]*`;
+const ANY = hides.escape | hides.folds | hides.number;
+const MOST_ALTERNATIVES = 50;
+
+function clausesOf(term: FilterTerm, names: readonly [string, string][]): Clause[] {
+  // What must not be there says nothing of what must.
+  if (term.negated) return [];
+  switch (term.of) {
+    case 'text':
+      return contained(term.wanted, hides.folds);
+    case 'tenant': {
+      const named = names.filter(([, name]) => name.toLowerCase() === term.wanted);
+      const ids = [term.wanted, ...named.map(([id]) => id.toLowerCase())];
+      return [pair(TENANT_FIELDS, ids, ANY)];
+    }
+    case 'kind':
+    case 'domain':
+      return [pair(['kind', 'domain'], [term.wanted], ANY)];
+    case 'job':
+      return [pair(['queue_id', 'message_id', 'job_id'], [term.wanted], ANY)];
+    case 'pair':
+      return [pair([term.name], [term.wanted], hides.folds)];
+    case 'status':
+      return tagged;
+    case 'error': {
+      // A number may be an error; what it looks like is another matter, up to "Infinity".
+      const mayBeNumber = /^[-+.\de]*$/.test(term.wanted) || 'infinity'.includes(term.wanted);
+      return [...tagged, ...(mayBeNumber ? [] : contained(term.wanted, ANY))];
+    }
+    case 'number':
+      return term.operator === '!=' ? [] : [number(term.name, term.operator, term.value)];
+    case 'level':
+    case 'source':
+      return [];
+  }
+}
+
+/** Only a line with a record has a status or an error. */
+const tagged: Clause[] = [
+  { words: [['[timing]']], pattern: escaped('[timing]'), hidden: 0, passes: null, weight: 0 },
+];
+
+/** A text stands in the line: at least its longest part in ASCII does. */
+function contained(wanted: string, hidden: number): Clause[] {
+  // Cut texts end in words that stand in no log.
+  const parts = wanted.includes('… [cut') ? [] : (wanted.match(/[\t\x20-\x7e]+/g) ?? []);
+  const word = parts.reduce((longest, part) => (part.length > longest.length ? part : longest), '');
+  if (word === '') return [];
+  return [{ words: [[word]], pattern: escaped(word), hidden, passes: null, weight: word.length }];
+}
+
+/** One of these names, and then one of these values. */
+function pair(names: readonly string[], values: readonly string[], hidden: number): Clause {
+  // The name alone is asked for where the value could be written in more ways than are known here.
+  const isPlain =
+    values.length <= MOST_ALTERNATIVES &&
+    values.every((value) => /^[\x20-\x7e]+$/.test(value) && !/[\\"]|^\d{16}/.test(value));
+  const name = `(?:${names.map(escaped).join('|')})"?${GAP}[=:]`;
+  if (!isPlain) return { words: names.map((one) => [one]), pattern: name, hidden, passes: null, weight: 0 };
+  return {
+    words: names.flatMap((one) => values.map((value) => [one, value])),
+    pattern: `${name}${GAP}"?${GAP}-?(?:${values.map(escaped).join('|')})`,
+    hidden,
+    passes: null,
+    weight: 20 + Math.min(...values.map(({ length }) => length)),
+  };
+}
+
+/** A number of that name which compares so, or one written in another way than plainly. */
+function number(field: string, operator: FilterOperator, wanted: number): Clause {
+  const names =
+    field === 'size' || field === 'message_size'
+      ? ['size', 'message_size']
+      : field.endsWith('_ms')
+        ? [field]
+        : [field, `${field}_ms`];
+  const pattern = `(?:${names.map(escaped).join('|')})"?${GAP}[=:]`;
+  const value = new RegExp(
+    String.raw`${pattern}${GAP}(?:"${GAP})?(?:(\d{1,15}(?:\.\d{1,9})?)(?=[ \t,;{}()[\]"]|$))?`,
+    'gi',
+  );
+  return {
+    words: names.map((name) => [name]),
+    pattern,
+    hidden: hides.escape,
+    weight: 1,
+    passes: (line) => {
+      if (line.includes('\\')) return true;
+      for (const [, plain] of line.matchAll(value))
+        if (plain === undefined || compares(Number(plain), operator, wanted)) return true;
+      return false;
+    },
+  };
+}
+
+function compares(a: number, operator: FilterOperator, b: number): boolean {
+  if (operator === '=') return a === b;
+  if (operator === '>') return a > b;
+  if (operator === '>=') return a >= b;
+  return operator === '<' ? a < b : a <= b;
+}
+
+function escaped(word: string): string {
+  return word.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&');
+}
