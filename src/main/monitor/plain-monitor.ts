@@ -3,13 +3,14 @@ import type { Alert, AlertEvent, AlertRule } from '../../core/alert.ts';
 import { shippedRules } from '../../core/alert-rules.ts';
 import type { TimingRecord } from '../../core/timing.ts';
 import { HeadwayError } from '../../contract/errors.ts';
+import type { LogLine } from '../../contract/logs.ts';
 import type { History } from '../../contract/history.ts';
 import { exact } from '../../core/count.ts';
 import type { HistoryStore, SampleRow } from '../history/history-store.ts';
 import type { LogListener, ParsedLine } from '../logs/log-events.ts';
 import { ConnectionMonitor } from './connection-monitor.ts';
 import { FakeClock, settled } from './fake-clock.ts';
-import type { AlertSink, Input, MonitorOptions } from './monitor-parts.ts';
+import type { AlertSink, Input, LineSink, MonitorOptions } from './monitor-parts.ts';
 import type { Observation } from './observations.ts';
 import { lateTenant, PlainSource, sampleAt, tenantSample } from './plain-source.ts';
 
@@ -64,6 +65,14 @@ export class RememberingAlerts implements AlertSink {
   }
 }
 
+export class RememberingLines implements LineSink {
+  readonly lines: { connectionId: string; line: LogLine }[] = [];
+
+  append(connectionId: string, lines: readonly LogLine[]): void {
+    this.lines.push(...lines.map((line) => ({ connectionId, line })));
+  }
+}
+
 /** An input that says when it runs. */
 export class RememberingInput implements Input {
   running = 0;
@@ -101,6 +110,7 @@ export function plainMonitor(changes: Partial<MonitorOptions> = {}, rules: Alert
   const history = new RememberingHistory();
   const alerts = new RememberingAlerts();
   const input = new RememberingInput();
+  const lines = new RememberingLines();
   // Given by the monitor while it is built.
   const log = {} as { listener: LogListener };
   const monitor = new ConnectionMonitor(
@@ -113,12 +123,13 @@ export function plainMonitor(changes: Partial<MonitorOptions> = {}, rules: Alert
       },
       history,
       alerts,
+      lines,
       rules: () => rules,
       clock,
       random: () => 1,
     },
   );
-  return { monitor, clock, source, history, alerts, input, log };
+  return { monitor, clock, source, history, alerts, input, lines, log };
 }
 
 /** What a database that is away answers. */
