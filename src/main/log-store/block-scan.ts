@@ -1,6 +1,7 @@
 // Finds the records of a block that match a plan. The block is looked at in pieces that stay in the processor's cache, as Latin-1: a
 // byte is a character, so that nothing is decoded before a record has come far enough.
 import { hiddenIn } from './block-index.ts';
+import type { SegmentBlock } from './read-segment.ts';
 import { LEVEL_AT, MIN_HEAD } from './record.ts';
 import { patternOf, takesLevel, type SearchPlan } from './search-plan.ts';
 import { StoredText } from './stored-text.ts';
@@ -23,14 +24,22 @@ export interface ScanRange {
   toMs: number;
 }
 
+/** What is looked for in a block. */
+interface Looks {
+  /** Leads from line to line; null when every line must be looked at. */
+  driver: RegExp | null;
+  /** What a line that was come upon must have besides. */
+  others: ((line: string) => boolean)[];
+}
+
 export class BlockScan {
   readonly #plan: SearchPlan;
   readonly #sources: readonly string[];
   readonly #taken: readonly boolean[];
   readonly #allSources: boolean;
   readonly #range: ScanRange;
-  readonly #drivers = new Map<number, RegExp>();
-  readonly #others = new Map<number, { pattern: RegExp; passes: ((line: string) => boolean) | null }[]>();
+  /** By their patterns: blocks differ in which of a clause's alternatives they can have. */
+  readonly #known = new Map<string, Looks>();
 
   constructor(plan: SearchPlan, sources: readonly string[], range: ScanRange) {
     this.#plan = plan;
@@ -40,32 +49,39 @@ export class BlockScan {
     this.#range = range;
   }
 
-  /**
-   * Tells every match among whole records, in order. `hidden`: what hides there, null when nobody knows. Ends early when `stopped`
-   * says so, which is asked now and then.
-   */
-  scan(bytes: Buffer, hidden: number | null, stopped: () => boolean, tell: (match: Match) => void): void {
+  /** Tells every match among whole records, in order. Ends early when `stopped` says so, which is asked now and then. */
+  scan(
+    bytes: Buffer,
+    index: SegmentBlock['index'],
+    stopped: () => boolean,
+    tell: (match: Match) => void,
+  ): void {
+    const bitmap = index?.bitmap ?? null;
+    let looks = index === null ? null : this.#looks(bitmap, index.block.hidden);
     for (let from = 0; from < bytes.length;) {
       if (stopped()) return;
       const to = endOfPiece(bytes, from);
-      this.#piece(bytes, from, to, hidden ?? hiddenIn(bytes.subarray(from, to)), tell);
+      if (index === null) looks = this.#looks(null, hiddenIn(bytes.subarray(from, to)));
+      if (looks !== null) this.#piece(bytes, from, to, looks, tell);
       from = to;
     }
   }
 
-  #piece(bytes: Buffer, from: number, to: number, hidden: number, tell: (match: Match) => void): void {
+  #piece(bytes: Buffer, from: number, to: number, looks: Looks, tell: (match: Match) => void): void {
     const latin1 = bytes.toString('latin1', from, to);
-    const driver = this.#driver(hidden);
+    const { driver } = looks;
     for (let at = 0; at < latin1.length;) {
       let begin = at;
+      let seen = at;
       if (driver !== null) {
         driver.lastIndex = at;
         if (!driver.test(latin1)) return;
-        begin = latin1.lastIndexOf('\n', driver.lastIndex - 1) + 1;
+        seen = driver.lastIndex;
+        begin = latin1.lastIndexOf('\n', seen - 1) + 1;
       }
-      const newline = latin1.indexOf('\n', driver === null ? begin : driver.lastIndex);
+      const newline = latin1.indexOf('\n', seen);
       const end = newline < 0 ? latin1.length : newline;
-      const match = this.#match(latin1, begin, end, bytes, from, hidden);
+      const match = this.#match(latin1, begin, end, bytes, from, looks);
       if (match !== null) tell(match);
       at = end + 1;
     }
@@ -77,17 +93,15 @@ export class BlockScan {
     end: number,
     bytes: Buffer,
     from: number,
-    hidden: number,
+    looks: Looks,
   ): Match | null {
     if (end - begin < MIN_HEAD || !takesLevel(this.#plan, latin1.charCodeAt(begin + LEVEL_AT))) return null;
     const readAtMs = parseInt(latin1.slice(begin, begin + 9), 36);
     // Also when it is no number.
     if (!(readAtMs >= this.#range.fromMs && readAtMs <= this.#range.toMs)) return null;
-    const others = this.#othersFor(hidden);
-    if (others.length > 0) {
+    if (looks.others.length > 0) {
       const line = latin1.slice(begin, end);
-      for (const { pattern, passes } of others)
-        if (!pattern.test(line) || passes?.(line) === false) return null;
+      if (!looks.others.every((passes) => passes(line))) return null;
     }
     const record = StoredText.of(latin1, begin, end, bytes, from, this.#sources);
     if (record === null || !this.#takes(record)) return null;
@@ -100,27 +114,23 @@ export class BlockScan {
     return !this.#plan.looksAtText || this.#plan.filter.matches(record);
   }
 
-  /** What leads from match to match; null when every line must be looked at. */
-  #driver(hidden: number): RegExp | null {
-    const clause = this.#plan.clauses[0];
-    if (clause === undefined) return null;
-    let driver = this.#drivers.get(hidden);
-    if (driver === undefined)
-      this.#drivers.set(hidden, (driver = new RegExp(patternOf(clause, hidden), 'gi')));
-    return driver;
-  }
-
-  /** What a line that was come upon must have besides: the second looks, and the other clauses. */
-  #othersFor(hidden: number): { pattern: RegExp; passes: ((line: string) => boolean) | null }[] {
-    let others = this.#others.get(hidden);
-    if (others === undefined) {
-      others = this.#plan.clauses
-        .map((clause) => ({ pattern: new RegExp(patternOf(clause, hidden), 'i'), passes: clause.passes }))
-        // The driver's own pattern has been seen.
-        .filter(({ passes }, i) => i > 0 || passes !== null);
-      this.#others.set(hidden, others);
+  #looks(bitmap: Uint8Array | null, hidden: number): Looks {
+    const { clauses } = this.#plan;
+    const patterns = clauses.map((clause) => patternOf(clause, bitmap, hidden));
+    const key = patterns.join('\n');
+    let looks = this.#known.get(key);
+    if (looks === undefined) {
+      looks = {
+        driver: patterns[0] === undefined ? null : new RegExp(patterns[0], 'gi'),
+        // The driver's own pattern has been seen, and a closer look sees its pattern itself.
+        others: clauses.flatMap(({ passes }, i) => {
+          const pattern = new RegExp(patterns[i] ?? '', 'i');
+          return passes ?? (i === 0 ? [] : (line: string) => pattern.test(line));
+        }),
+      };
+      this.#known.set(key, looks);
     }
-    return others;
+    return looks;
   }
 }
 

@@ -25,7 +25,7 @@ export function readSizes(look: SizesLook, stopped: () => boolean): TimingSizes 
       const bytes = Buffer.allocUnsafe(block.bytes);
       if (file.read(bytes, block.offset) < bytes.length) break;
       const records: { record: StoredText; offset: number }[] = [];
-      scan.scan(bytes, block.index?.block.hidden ?? null, stopped, ({ offset, end }) => {
+      scan.scan(bytes, block.index, stopped, ({ offset, end }) => {
         const record = StoredText.of(
           bytes.toString('latin1', offset, end),
           0,

@@ -10,18 +10,23 @@ import {
   type LogFilter,
 } from '../../core/log-filter.ts';
 import { TENANT_FIELDS } from '../logs/read-timing.ts';
-import { hides, hidingPatterns } from './block-index.ts';
+import { hides, hidingPatterns, mayContain } from './block-index.ts';
 import { levelBit, storedLevels } from './record.ts';
 
-/** Every matching line has one of these in its text. */
-export interface Clause {
-  /** In a matching line all the words of at least one of these lists stand, whatever their case; ASCII. */
-  words: readonly (readonly string[])[];
-  /** Source of an expression (without regard to case) that finds such lines in bytes taken for Latin-1. Never crosses a line end. */
+/** One way in which a line may say what a term wants. */
+export interface Alternative {
+  /** All of them stand in such a line, whatever their case; ASCII. */
+  words: readonly string[];
+  /** Source of an expression (without regard to case) that finds it in bytes taken for Latin-1. Never crosses a line end. */
   pattern: string;
+}
+
+/** Every matching line has one of the alternatives. */
+export interface Clause {
+  alternatives: readonly Alternative[];
   /** Where what it wants may stand without being seen: flags of block-index.ts. */
   hidden: number;
-  /** A second look at a line that the pattern found. */
+  /** Looks closer at a line than the patterns do, and at all that they find. */
   passes: ((line: string) => boolean) | null;
   /** How few lines it is likely to let through. */
   weight: number;
@@ -67,16 +72,30 @@ export function takesLevel(plan: SearchPlan, letter: number): boolean {
   return (plan.levels & levelBit(letter)) !== 0;
 }
 
-/** The pattern of a clause with what may hide a match, where the text has such a thing. */
-export function patternOf({ pattern, hidden }: Clause, flags: number): string {
-  const others = hidingPatterns.filter(([flag]) => (flag & hidden & flags) !== 0).map(([, source]) => source);
-  return [pattern, ...others].join('|');
+/** Whether a block may have a line that a clause lets through, by its bitmap and what hides in it. */
+export function mayHold({ alternatives, hidden }: Clause, bitmap: Uint8Array, flags: number): boolean {
+  return (hidden & flags) !== 0 || alternatives.some(({ words }) => hasAll(bitmap, words));
+}
+
+/** The pattern of a clause where `bitmap` tells which alternatives there can be, with what may hide a match. */
+export function patternOf(
+  { alternatives, hidden }: Clause,
+  bitmap: Uint8Array | null,
+  flags: number,
+): string {
+  const here = alternatives.filter(({ words }) => bitmap === null || hasAll(bitmap, words));
+  const others = hidingPatterns.filter(([flag]) => (flag & hidden & flags) !== 0);
+  return [...here.map(({ pattern }) => pattern), ...others.map(([, pattern]) => pattern)].join('|');
+}
+
+function hasAll(bitmap: Uint8Array, words: readonly string[]): boolean {
+  return words.every((word) => mayContain(bitmap, word));
 }
 
 /** Blanks as they may stand around a value, any beyond ASCII among them. */
 const GAP = String.raw`[ \t\x80-\xff]*`;
 const ANY = hides.escape | hides.folds | hides.number;
-const MOST_ALTERNATIVES = 50;
+const MOST_VALUES = 20;
 
 function clausesOf(term: FilterTerm, names: readonly [string, string][]): Clause[] {
   // What must not be there says nothing of what must.
@@ -113,7 +132,12 @@ function clausesOf(term: FilterTerm, names: readonly [string, string][]): Clause
 
 /** Only a line with a record has a status or an error. */
 const tagged: Clause[] = [
-  { words: [['[timing]']], pattern: escaped('[timing]'), hidden: 0, passes: null, weight: 0 },
+  {
+    alternatives: [{ words: ['[timing]'], pattern: escaped('[timing]') }],
+    hidden: 0,
+    passes: null,
+    weight: 0,
+  },
 ];
 
 /** A text stands in the line: at least its longest part in ASCII does. */
@@ -122,20 +146,25 @@ function contained(wanted: string, hidden: number): Clause[] {
   const parts = wanted.includes('… [cut') ? [] : (wanted.match(/[\t\x20-\x7e]+/g) ?? []);
   const word = parts.reduce((longest, part) => (part.length > longest.length ? part : longest), '');
   if (word === '') return [];
-  return [{ words: [[word]], pattern: escaped(word), hidden, passes: null, weight: word.length }];
+  const alternatives = [{ words: [word], pattern: escaped(word) }];
+  return [{ alternatives, hidden, passes: null, weight: word.length }];
 }
 
 /** One of these names, and then one of these values. */
 function pair(names: readonly string[], values: readonly string[], hidden: number): Clause {
   // The name alone is asked for where the value could be written in more ways than are known here.
   const isPlain =
-    values.length <= MOST_ALTERNATIVES &&
+    values.length <= MOST_VALUES &&
     values.every((value) => /^[\x20-\x7e]+$/.test(value) && !/[\\"]|^\d{16}/.test(value));
-  const name = `(?:${names.map(escaped).join('|')})"?${GAP}[=:]`;
-  if (!isPlain) return { words: names.map((one) => [one]), pattern: name, hidden, passes: null, weight: 0 };
+  if (!isPlain) return { alternatives: names.flatMap(named), hidden, passes: null, weight: 0 };
   return {
-    words: names.flatMap((one) => values.map((value) => [one, value])),
-    pattern: `${name}${GAP}"?${GAP}-?(?:${values.map(escaped).join('|')})`,
+    alternatives: names.flatMap(named).flatMap(({ words, pattern }) =>
+      values.map((value) => ({
+        words: [...words, value],
+        // What goes on is another value; a fraction may be none: 3.0.
+        pattern: `${pattern}${GAP}"?${GAP}-?${escaped(value)}${/\w$/.test(value) ? String.raw`(?!\w)` : ''}`,
+      })),
+    ),
     hidden,
     passes: null,
     weight: 20 + Math.min(...values.map(({ length }) => length)),
@@ -150,23 +179,33 @@ function number(field: string, operator: FilterOperator, wanted: number): Clause
       : field.endsWith('_ms')
         ? [field]
         : [field, `${field}_ms`];
-  const pattern = `(?:${names.map(escaped).join('|')})"?${GAP}[=:]`;
+  const alternatives = names.flatMap(named);
   const value = new RegExp(
-    String.raw`${pattern}${GAP}(?:"${GAP})?(?:(\d{1,15}(?:\.\d{1,9})?)(?=[ \t,;{}()[\]"]|$))?`,
+    String.raw`(?:${alternatives.map(({ pattern }) => pattern).join('|')})${GAP}(?:"${GAP})?(?:(\d{1,15}(?:\.\d{1,9})?)(?=[ \t,;{}()[\]"]|$))?`,
     'gi',
   );
   return {
-    words: names.map((name) => [name]),
-    pattern,
+    alternatives,
     hidden: hides.escape,
     weight: 1,
     passes: (line) => {
       if (line.includes('\\')) return true;
-      for (const [, plain] of line.matchAll(value))
+      value.lastIndex = 0;
+      for (let found = value.exec(line); found !== null; found = value.exec(line)) {
+        const plain = found[1];
         if (plain === undefined || compares(Number(plain), operator, wanted)) return true;
+      }
       return false;
     },
   };
+}
+
+/** A name before its value, as `name=` or in JSON. */
+function named(name: string): Alternative[] {
+  return [
+    { words: [`${name}=`], pattern: `${escaped(name)}=` },
+    { words: [`${name}"`], pattern: `${escaped(name)}"${GAP}:` },
+  ];
 }
 
 function compares(a: number, operator: FilterOperator, b: number): boolean {

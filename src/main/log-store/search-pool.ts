@@ -54,7 +54,10 @@ export class SearchPool implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed = true;
     for (const { reject } of this.#queue.splice(0)) reject(cancelled());
-    await Promise.all([...this.#idle.splice(0), ...this.#busy.keys()].map((worker) => worker.terminate()));
+    const workers = [...this.#idle.splice(0), ...this.#busy.keys()];
+    // Or nothing would keep the process from ending before they have.
+    for (const worker of workers) worker.ref();
+    await Promise.all(workers.map((worker) => worker.terminate()));
   }
 
   #next(): void {

@@ -1,8 +1,7 @@
 // One segment searched, block after block in the order asked for.
-import { mayContain } from './block-index.ts';
 import { BlockScan, type Match } from './block-scan.ts';
 import { blocksOf, openSegment, type SegmentBlock } from './read-segment.ts';
-import { planSearch, type SearchPlan } from './search-plan.ts';
+import { mayHold, planSearch, type SearchPlan } from './search-plan.ts';
 import type { Buckets, Found, SegmentSearch } from './search-messages.ts';
 import { StoredText } from './stored-text.ts';
 
@@ -20,8 +19,7 @@ export function searchSegment(
   const found = new FoundSoFar(search.buckets, tell);
   using file = openSegment(place.folder, segment);
   if (file === null) return;
-  const needsBitmaps = plan.clauses.some(({ words }) => words.flat().some(({ length }) => length > 2));
-  const blocks = blocksOf(file, place.folder, segment, needsBitmaps);
+  const blocks = blocksOf(file, place.folder, segment, plan.clauses.length > 0);
   const scan = new BlockScan(plan, place.sources, search);
   let buffer = Buffer.alloc(0);
   let left = search.limit;
@@ -33,7 +31,7 @@ export function searchSegment(
     const bytes = buffer.subarray(0, block.bytes);
     if (file.read(bytes, block.offset) < bytes.length) return;
     const matches: Match[] = [];
-    scan.scan(bytes, block.index?.block.hidden ?? null, stopped, (match) => {
+    scan.scan(bytes, block.index, stopped, (match) => {
       found.count(match);
       // Of the newest first the last of a block are wanted, of the oldest first its first.
       if (left > 0 && (order === 'newest' || matches.length < left)) matches.push(match);
@@ -59,13 +57,7 @@ export function mayMatch(
   if (index === null) return plan.levels !== 0;
   const { block, bitmap } = index;
   if (block.toMs < fromMs || block.fromMs > toMs || (block.levels & plan.levels) === 0) return false;
-  return (
-    bitmap === null ||
-    plan.clauses.every(
-      ({ words, hidden }) =>
-        (block.hidden & hidden) !== 0 || words.some((all) => all.every((word) => mayContain(bitmap, word))),
-    )
-  );
+  return bitmap === null || plan.clauses.every((clause) => mayHold(clause, bitmap, block.hidden));
 }
 
 function recordAt(bytes: Buffer, { offset, end }: Match, sources: readonly string[]): StoredText | null {
