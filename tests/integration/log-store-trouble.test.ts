@@ -19,7 +19,7 @@ const folder = async (): Promise<string> => stack.use(await tempDir('log-store')
 /** A disk of its own, small, in memory; null where none can be had. */
 function smallDisk(): (Disposable & { path: string }) | null {
   const path = mkdtempSync(join(tmpdir(), 'headway-log-disk-'));
-  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'tmpfs', path]);
+  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', path]);
   if (mounted.status !== 0) {
     rmdirSync(path);
     return null;
@@ -45,7 +45,7 @@ describe.skipIf(!canMount)('a full disk', () => {
     const kept = await (async () => {
       await using store = new TestStore(join(disk.path, 'logs'));
       const ballast = join(disk.path, 'ballast');
-      await writeFile(ballast, Buffer.alloc(3_000_000));
+      await writeFile(ballast, Buffer.alloc(3_200_000));
       let next = 0;
       const written: LogLine[] = [];
       const write = async (): Promise<void> => {

@@ -1,6 +1,7 @@
 // The stored lines of one connection as their writer has them: a ring of segments, the oldest deleted first.
 import { appendFileSync, mkdirSync, rmSync, truncateSync } from 'node:fs';
 import { encodeHead } from './record.ts';
+import { lineKey, recentLines } from './recent-lines.ts';
 import { listSegments, readSources, sourcesFile } from './segment-files.ts';
 import { Segment, type SegmentInfo } from './segment.ts';
 import type { Batch } from './store-messages.ts';
@@ -22,6 +23,8 @@ export class ConnectionLog {
   #limits: LogLimits;
   readonly #segments: Segment[] = [];
   readonly #sources: string[];
+  /** What was stored last before tails began anew; null while none does. */
+  #recent: ReadonlySet<string> | null = null;
   readonly #sourceNumbers: Map<string, number>;
 
   private constructor(folder: string, limits: LogLimits) {
@@ -53,10 +56,11 @@ export class ConnectionLog {
     return this.#segments.reduce((sum, segment) => sum + segment.bytesOnDisk, 0);
   }
 
-  /** Appends the lines of a batch in order; returns how many. Where the disk refuses, `refused` has its error and the rest is not there. */
+  /** Appends the lines of a batch in order; returns how many are there. Where the disk refuses, `refused` has its error and the rest is not there. */
   append(batch: Batch, nowMs: number): { stored: number; refused: unknown } {
     const texts = batch.text.split('\n');
     let stored = 0;
+    let skipped = 0;
     let records = '';
     let waiting = 0;
     try {
@@ -68,7 +72,12 @@ export class ConnectionLog {
         records = '';
         waiting = 0;
       };
+      if (batch.lines.every(({ mayBeOld }) => !mayBeOld)) this.#recent = null;
       for (const [i, line] of batch.lines.entries()) {
+        if (line.mayBeOld && this.#isStored(line, batch.sources[line.source] ?? '', texts[i] ?? '')) {
+          skipped += 1;
+          continue;
+        }
         records += `${encodeHead({ ...line, source: numbers[line.source] ?? 0 })}${texts[i]}\n`;
         waiting += 1;
         if (records.length >= WRITE_BYTES) write();
@@ -76,9 +85,9 @@ export class ConnectionLog {
       write();
       this.#fit();
     } catch (refused) {
-      return { stored, refused };
+      return { stored: stored + skipped, refused };
     }
-    return { stored, refused: null };
+    return { stored: stored + skipped, refused: null };
   }
 
   /** In force at the next write. */
@@ -88,6 +97,7 @@ export class ConnectionLog {
 
   /** Deletes what is older than its days. Throws what the disk says. */
   maintain(nowMs: number): void {
+    this.#recent = null;
     const oldestMs = nowMs - this.#limits.keepMs;
     const current = this.#segments.at(-1);
     // The newest is kept under its number, or numbers would come again that old findings still name.
@@ -134,6 +144,13 @@ export class ConnectionLog {
   #dropOldest(): void {
     this.#segments[0]?.remove();
     this.#segments.shift();
+  }
+
+  /** A line without a time of its own may be said again at any time, and counts as new. */
+  #isStored({ atMs }: { atMs: number | null }, source: string, text: string): boolean {
+    if (atMs === null) return false;
+    this.#recent ??= recentLines(this.#folder, this.segments, this.#sources);
+    return this.#recent.has(lineKey(source, Math.round(atMs), text));
   }
 
   #numberOf(label: string): number {

@@ -63,9 +63,9 @@ export class DiskLogStore implements LogStore {
     this.#maintain();
   }
 
-  append(connectionId: string, lines: readonly LogLine[]): void {
+  append(connectionId: string, lines: readonly LogLine[], mayBeOld = false): void {
     if (this.#stopping !== null) return;
-    this.#queue.add(connectionId, lines);
+    this.#queue.add(connectionId, lines, mayBeOld);
     this.#batchTimer ??= setTimeout(() => this.#post(), BATCH_MS);
   }
 

@@ -20,7 +20,7 @@ export class LineQueue {
   #size = 0;
   #onTheWay = 0;
 
-  add(connectionId: string, lines: readonly LogLine[]): void {
+  add(connectionId: string, lines: readonly LogLine[], mayBeOld: boolean): void {
     let gathered = this.#gathered.get(connectionId);
     if (gathered === undefined) {
       gathered = { sources: new Map(), lines: [], texts: [] };
@@ -36,7 +36,7 @@ export class LineQueue {
       const label = oneLine(source);
       let number = gathered.sources.get(label);
       if (number === undefined) gathered.sources.set(label, (number = gathered.sources.size));
-      gathered.lines.push({ readAtMs, atMs, kind, level, source: number });
+      gathered.lines.push({ readAtMs, atMs, kind, level, source: number, mayBeOld });
       gathered.texts.push(oneLine(text));
     }
   }

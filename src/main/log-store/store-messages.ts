@@ -8,7 +8,7 @@ export interface Batch {
   connectionId: string;
   /** Labels that the lines name by their place here; without line ends. */
   sources: string[];
-  lines: Head[];
+  lines: (Head & { mayBeOld: boolean })[];
   /** Their texts, one a line: one string is cheaper to hand over than thousands. */
   text: string;
 }

@@ -7,6 +7,8 @@ const MOST_CELLS = 36;
 /** Cells in a decade, the finest first that gives few enough of them. */
 const PER_DECADE = [12, 6, 4, 3, 2, 1];
 const FEWEST_TO_FIT = 20;
+/** Less is as good as 0. */
+const LEAST = 1e-3;
 
 /** Takes records, the newest first, up to a million; the slowest are kept by `T`, whatever tells where they are. */
 export class SizeTable<T> {
@@ -76,7 +78,8 @@ class LogGrid {
     let least = Infinity;
     let greatest = 0;
     for (const value of values) {
-      if (value > 0 && value < least) least = value;
+      if (value < LEAST) continue;
+      if (value < least) least = value;
       if (value > greatest) greatest = value;
     }
     if (greatest === 0) {
@@ -89,7 +92,8 @@ class LogGrid {
     const [from, to] = [Math.log10(least), Math.log10(greatest)];
     const cellsAt = (perDecade: number): number =>
       Math.floor(to * perDecade) - Math.floor(from * perDecade) + 1;
-    this.#perDecade = PER_DECADE.find((each) => cellsAt(each) <= MOST_CELLS) ?? MOST_CELLS / (to - from + 2);
+    this.#perDecade =
+      PER_DECADE.find((each) => cellsAt(each) <= MOST_CELLS) ?? (MOST_CELLS - 2) / (to - from);
     this.#first = Math.floor(from * this.#perDecade);
     const cells = cellsAt(this.#perDecade);
     this.edges = Array.from({ length: cells + 1 }, (_, i) => 10 ** ((this.#first + i) / this.#perDecade));

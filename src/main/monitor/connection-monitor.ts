@@ -237,7 +237,8 @@ export class ConnectionMonitor {
 
   #lines(source: string, lines: ParsedLine[]): void {
     const nowMs = this.#parts.clock.now();
-    this.#parts.lines.append(this.id, this.logs.add(source, lines, nowMs));
+    const shown = this.logs.add(source, lines, nowMs);
+    this.#parts.lines.append(this.id, shown, this.#logStart.mayBeOld(source, nowMs));
     const news: TimingRecord[] = [];
     for (const line of lines) {
       const { timing } = line;

@@ -45,7 +45,8 @@ export interface AlertSink {
 
 /** Where log lines go to be found again; the log store. Returns at once, whatever the disk does. */
 export interface LineSink {
-  append(connectionId: string, lines: readonly LogLine[]): void;
+  /** `mayBeOld`: some may have been handed over before, by a monitor that ran then. */
+  append(connectionId: string, lines: readonly LogLine[], mayBeOld: boolean): void;
 }
 
 export interface MonitorParts {

@@ -66,10 +66,10 @@ export class RememberingAlerts implements AlertSink {
 }
 
 export class RememberingLines implements LineSink {
-  readonly lines: { connectionId: string; line: LogLine }[] = [];
+  readonly batches: { connectionId: string; lines: readonly LogLine[]; mayBeOld: boolean }[] = [];
 
-  append(connectionId: string, lines: readonly LogLine[]): void {
-    this.lines.push(...lines.map((line) => ({ connectionId, line })));
+  append(connectionId: string, lines: readonly LogLine[], mayBeOld: boolean): void {
+    this.batches.push({ connectionId, lines, mayBeOld });
   }
 }
 
