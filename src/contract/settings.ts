@@ -259,6 +259,13 @@ export const settingsSchema = z
     history: z
       .strictObject({ budgetMegabytes: z.number().min(16).default(1024) })
       .default({ budgetMegabytes: 1024 }),
+    /** What is kept of each connection's log lines, so that they can be searched. */
+    logs: z
+      .strictObject({
+        budgetMegabytes: z.number().min(16).default(2048),
+        keepDays: z.number().positive().max(3650).default(14),
+      })
+      .default({ budgetMegabytes: 2048, keepDays: 14 }),
   })
   .refine((s) => new Set(s.connections.map((c) => c.id)).size === s.connections.length, {
     path: ['connections'],

@@ -18,15 +18,34 @@ export interface FilterLine {
   timing: TimingRecord | null;
 }
 
+export type FilterOperator = '=' | '!=' | '>' | '>=' | '<' | '<=';
+type Operator = FilterOperator;
+
+/**
+ * What one term asks, for whoever can tell by other means that a line cannot match (the index of stored lines). What `wanted` is
+ * compared with is in small letters; `negated` turns the answer round, and `!=` of a word has become that.
+ */
+export type FilterTerm =
+  | {
+      of: 'text' | 'source' | 'tenant' | 'status' | 'error' | 'kind' | 'domain' | 'job';
+      wanted: string;
+      negated: boolean;
+    }
+  | { of: 'pair'; name: string; wanted: string; negated: boolean }
+  | { of: 'level'; operator: Operator; level: FilterLevel; negated: boolean }
+  /** Durations in ms, sizes in bytes. A line without such a number is matched by `!=` alone. */
+  | { of: 'number'; name: string; operator: Operator; value: number; negated: boolean };
+
 export interface LogFilter {
   readonly text: string;
+  /** All of them must hold. */
+  readonly terms: readonly FilterTerm[];
   /** What is wrong with terms that were left out. */
   readonly problems: readonly string[];
   readonly isEmpty: boolean;
   matches(line: FilterLine): boolean;
 }
 
-type Operator = '=' | '!=' | '>' | '>=' | '<' | '<=';
 type Test = (line: FilterLine) => boolean;
 type NameOf = (tenantId: string) => string | undefined;
 
@@ -35,21 +54,23 @@ const levels: readonly FilterLevel[] = ['debug', 'info', 'warn', 'error'];
 
 /** Parses a filter. A term that is wrong is named in `problems` and does not count. */
 export function parseLogFilter(text: string, nameOf: NameOf = () => undefined): LogFilter {
-  const tests: Test[] = [];
+  const terms: FilterTerm[] = [];
   const problems: string[] = [];
   for (const match of text.matchAll(TERM)) {
     const [whole, minus, phrase, phraseEnd, name, operator, quotedValue, valueEnd, bareValue, word] = match;
     if (phraseEnd === '' || valueEnd === '') problems.push(`${whole}: the quote is not closed`);
     const value = quotedValue ?? bareValue ?? '';
-    const made =
+    const term =
       name === undefined
-        ? contains(phrase ?? word ?? '')
-        : fieldTest(name.toLowerCase(), operator as Operator, value, nameOf);
-    if (typeof made === 'string') problems.push(made);
-    else if (made !== null) tests.push(minus === '-' ? not(made) : made);
+        ? wordTerm(phrase ?? word ?? '')
+        : fieldTerm(name.toLowerCase(), operator as Operator, value);
+    if (typeof term === 'string') problems.push(term);
+    else if (term !== null) terms.push(minus === '-' ? { ...term, negated: !term.negated } : term);
   }
+  const tests = terms.map((term) => termTest(term, nameOf));
   return {
     text,
+    terms,
     problems,
     isEmpty: tests.length === 0,
     matches: (line) => {
@@ -57,6 +78,16 @@ export function parseLogFilter(text: string, nameOf: NameOf = () => undefined): 
       return true;
     },
   };
+}
+
+/** Whether a line of this level passes a term on levels. */
+export function levelPasses(
+  { operator, level, negated }: Extract<FilterTerm, { of: 'level' }>,
+  own: FilterLevel | null,
+): boolean {
+  const passes =
+    own === null ? operator === '!=' : compare(levels.indexOf(own), operator, levels.indexOf(level));
+  return passes !== negated;
 }
 
 /** The filter with one more term; one that it has already is not added again. */
@@ -70,100 +101,114 @@ export function withoutTerm(text: string, term: string): string {
   return ` ${text.trim()} `.replace(` ${term} `, ' ').trim();
 }
 
-const not =
-  (test: Test): Test =>
-  (line) =>
-    !test(line);
-
 /** null for a word of nothing: a lone minus, an empty phrase. */
-function contains(word: string): Test | null {
+function wordTerm(word: string): FilterTerm | null {
   if (word === '' || word === '-') return null;
-  const wanted = word.toLowerCase();
-  return (line) => line.text.toLowerCase().includes(wanted);
+  return { of: 'text', wanted: word.toLowerCase(), negated: false };
 }
+
+const wordFields = new Map<string, 'tenant' | 'source' | 'status' | 'error' | 'kind' | 'domain' | 'job'>([
+  ['tenant', 'tenant'],
+  ['server', 'tenant'],
+  ['server_id', 'tenant'],
+  ['tenant_id', 'tenant'],
+  ['source', 'source'],
+  ['status', 'status'],
+  ['error', 'error'],
+  ['kind', 'kind'],
+  ['domain', 'domain'],
+  ['job', 'job'],
+]);
+const isSize = (name: string): boolean => name === 'size' || name === 'message_size';
 
 /** What the field is asked, or what is wrong with the question. */
-function fieldTest(name: string, operator: Operator, value: string, nameOf: NameOf): Test | string {
+function fieldTerm(name: string, operator: Operator, value: string): FilterTerm | string {
   if (value === '') return `${name}${operator} needs a value`;
-  if (name === 'level') return levelTest(operator, value.toLowerCase());
-  const own = textOf(name, nameOf);
-  if (own !== null) {
-    if (operator !== '=' && operator !== '!=') return `${name} takes = or !=, not ${operator}`;
-    if (name === 'status' && !['success', 'error'].includes(value.toLowerCase()))
-      return `status is success or error, not ${value}`;
-    const wanted = value.toLowerCase();
-    const equal: Test = (line) => own(line, wanted);
-    return operator === '=' ? equal : not(equal);
-  }
-  const isSize = name === 'size' || name === 'message_size';
-  if (isSize || name.endsWith('_ms') || (operator !== '=' && operator !== '!='))
-    return numberTest(name, operator, value, isSize);
-  const found = pairIn(name);
   const wanted = value.toLowerCase();
-  const equal: Test = (line) => found(line.text)?.toLowerCase() === wanted;
-  return operator === '=' ? equal : not(equal);
+  if (name === 'level') {
+    const level = levels.find((one) => one === wanted || (wanted === 'warning' && one === 'warn'));
+    if (level === undefined) return `level is debug, info, warn or error, not ${wanted}`;
+    return { of: 'level', operator, level, negated: false };
+  }
+  const isEquality = operator === '=' || operator === '!=';
+  const negated = operator === '!=';
+  const field = wordFields.get(name);
+  if (field !== undefined) {
+    if (!isEquality) return `${name} takes = or !=, not ${operator}`;
+    if (field === 'status' && !['success', 'error'].includes(wanted))
+      return `status is success or error, not ${value}`;
+    return { of: field, wanted, negated };
+  }
+  if (isSize(name) || name.endsWith('_ms') || !isEquality) return numberTerm(name, operator, value);
+  return { of: 'pair', name, wanted, negated };
 }
 
-function levelTest(operator: Operator, value: string): Test | string {
-  const wanted = levels.findIndex((level) => level === value || (value === 'warning' && level === 'warn'));
-  if (wanted < 0) return `level is debug, info, warn or error, not ${value}`;
-  return (line) => {
-    if (line.level === null) return operator === '!=';
-    return compare(levels.indexOf(line.level), operator, wanted);
-  };
+function termTest(term: FilterTerm, nameOf: NameOf): Test {
+  if (term.of === 'level') return ({ level }) => levelPasses(term, level);
+  if (term.of === 'number') return numberTest(term);
+  const { negated } = term;
+  const says = wordTest(term, nameOf);
+  return (line) => says(line) !== negated;
 }
 
-/** Fields that are words; each says whether a line's own equals the wanted one (in small letters). */
-function textOf(name: string, nameOf: NameOf): ((line: FilterLine, wanted: string) => boolean) | null {
-  switch (name) {
-    case 'tenant':
-    case 'server':
-    case 'server_id':
-    case 'tenant_id': {
+/** Whether a line says what a term wants, its negation aside. */
+function wordTest(term: Exclude<FilterTerm, { of: 'level' | 'number' }>, nameOf: NameOf): Test {
+  const { wanted } = term;
+  switch (term.of) {
+    case 'text':
+      return ({ text }) => text.toLowerCase().includes(wanted);
+    case 'tenant': {
       const inText = ['server_id', 'tenant_id', 'tenant'].map(pairIn);
-      return ({ timing, text }, wanted) => {
+      return ({ timing, text }) => {
         const id = timing?.tenantId ?? inText.map((find) => find(text)).find((found) => found !== undefined);
         return id !== undefined && (id.toLowerCase() === wanted || nameOf(id)?.toLowerCase() === wanted);
       };
     }
     case 'source':
-      return ({ source }, wanted) => source.toLowerCase().includes(wanted);
+      return ({ source }) => source.toLowerCase().includes(wanted);
     case 'status':
-      return ({ timing }, wanted) => timing?.status === wanted;
+      return ({ timing }) => timing?.status === wanted;
     case 'error':
-      return ({ timing }, wanted) => timing?.error?.toLowerCase().includes(wanted) === true;
+      return ({ timing }) => timing?.error?.toLowerCase().includes(wanted) === true;
     case 'kind':
-    case 'domain':
-      return ({ timing, text }, wanted) =>
-        (timing === null ? pairIn(name)(text) : timing.kind)?.toLowerCase() === wanted;
+    case 'domain': {
+      const inText = pairIn(term.of);
+      return ({ timing, text }) => (timing === null ? inText(text) : timing.kind)?.toLowerCase() === wanted;
+    }
     case 'job':
-      return ({ timing }, wanted) => timing?.jobId?.toLowerCase() === wanted;
-    default:
-      return null;
+      return ({ timing }) => timing?.jobId?.toLowerCase() === wanted;
+    case 'pair': {
+      const inText = pairIn(term.name);
+      return ({ text }) => inText(text)?.toLowerCase() === wanted;
+    }
   }
 }
 
-function numberTest(name: string, operator: Operator, value: string, isSize: boolean): Test | string {
+function numberTerm(name: string, operator: Operator, value: string): FilterTerm | string {
   const isTime = name.endsWith('_ms');
-  const wanted = readNumber(value, isSize ? sizeUnits : isTime ? timeUnits : {});
+  const wanted = readNumber(value, isSize(name) ? sizeUnits : isTime ? timeUnits : {});
   if (wanted === null) {
-    const example = isTime ? ' of ms, or 2s, 5m' : isSize ? ' of bytes, or 20kB, 1MB' : '';
+    const example = isTime ? ' of ms, or 2s, 5m' : isSize(name) ? ' of bytes, or 20kB, 1MB' : '';
     return `${name}${operator} needs a number${example}, not ${value}`;
   }
-  const stage = isTime ? name.slice(0, -3) : name;
+  return { of: 'number', name, operator, value: wanted, negated: false };
+}
+
+function numberTest({ name, operator, value, negated }: Extract<FilterTerm, { of: 'number' }>): Test {
+  const stage = name.endsWith('_ms') ? name.slice(0, -3) : name;
   const inText = pairIn(name);
   return (line) => {
     const { timing, text } = line;
     const own =
       timing === null
         ? undefined
-        : isSize
+        : isSize(name)
           ? timing.sizeBytes
           : name === 'total_ms'
             ? timing.totalMs
             : timing.stages[stage];
     const found = own ?? Number(inText(text) ?? NaN);
-    return Number.isNaN(found) ? operator === '!=' : compare(found, operator, wanted);
+    return (Number.isNaN(found) ? operator === '!=' : compare(found, operator, value)) !== negated;
   };
 }
 

@@ -18,8 +18,11 @@ export interface SizesQuery {
 
 /** Calls reject with HeadwayError `storage-failed` when the disk cannot be read. */
 export interface LogStore extends AsyncDisposable {
-  /** Returns at once; writes are batched off the main loop. What cannot be written is counted, never waited for. */
-  append(connectionId: string, lines: readonly LogLine[]): void;
+  /**
+   * Returns at once; writes are batched off the main loop. What cannot be written is counted, never waited for. `mayBeOld`: a tail begins
+   * with the last lines there are; those among them that are stored already (same source, own time and text) are not stored again.
+   */
+  append(connectionId: string, lines: readonly LogLine[], mayBeOld?: boolean): void;
   /** Waits until everything handed over so far can be found. */
   flush(): Promise<void>;
   stored(connectionId: string): Promise<StoredLogs>;

@@ -3,6 +3,7 @@ import type { Alert, AlertEvent, AlertRule } from '../../core/alert.ts';
 import { shippedRules } from '../../core/alert-rules.ts';
 import type { TimingRecord } from '../../core/timing.ts';
 import { HeadwayError } from '../../contract/errors.ts';
+import type { LogLine } from '../../contract/logs.ts';
 import type { History } from '../../contract/history.ts';
 import type { TimingAnalysis } from '../../contract/log-search.ts';
 import { exact } from '../../core/count.ts';
@@ -10,7 +11,7 @@ import type { HistoryStore, SampleRow } from '../history/history-store.ts';
 import type { LogListener, ParsedLine } from '../logs/log-events.ts';
 import { ConnectionMonitor } from './connection-monitor.ts';
 import { FakeClock, settled } from './fake-clock.ts';
-import type { AlertSink, Input, MonitorOptions } from './monitor-parts.ts';
+import type { AlertSink, Input, LineSink, MonitorOptions } from './monitor-parts.ts';
 import type { Observation } from './observations.ts';
 import { lateTenant, PlainSource, sampleAt, tenantSample } from './plain-source.ts';
 
@@ -68,6 +69,14 @@ export class RememberingAlerts implements AlertSink {
   }
 }
 
+export class RememberingLines implements LineSink {
+  readonly batches: { connectionId: string; lines: readonly LogLine[]; mayBeOld: boolean }[] = [];
+
+  append(connectionId: string, lines: readonly LogLine[], mayBeOld: boolean): void {
+    this.batches.push({ connectionId, lines, mayBeOld });
+  }
+}
+
 /** An input that says when it runs. */
 export class RememberingInput implements Input {
   running = 0;
@@ -105,6 +114,7 @@ export function plainMonitor(changes: Partial<MonitorOptions> = {}, rules: Alert
   const history = new RememberingHistory();
   const alerts = new RememberingAlerts();
   const input = new RememberingInput();
+  const lines = new RememberingLines();
   // Given by the monitor while it is built.
   const log = {} as { listener: LogListener };
   const monitor = new ConnectionMonitor(
@@ -117,12 +127,13 @@ export function plainMonitor(changes: Partial<MonitorOptions> = {}, rules: Alert
       },
       history,
       alerts,
+      lines,
       rules: () => rules,
       clock,
       random: () => 1,
     },
   );
-  return { monitor, clock, source, history, alerts, input, log };
+  return { monitor, clock, source, history, alerts, input, lines, log };
 }
 
 /** What a database that is away answers. */
