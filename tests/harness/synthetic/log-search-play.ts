@@ -1,8 +1,7 @@
-// NOT YET: stored lines and timing analysis of a synthetic host.
+// Timing analysis of a synthetic host; it stores no lines, so that a search finds none.
 import type { MethodHandlers, StreamHandlers } from '../../../src/contract/api.ts';
 import { timingPlay } from './timing-play.ts';
 
-const notYet = (): Promise<never> => Promise.reject(new Error('not yet'));
 type LogMethod = 'logs.stored' | 'logs.context' | 'timing.analysis' | 'timing.sizes';
 
 export const logSearchPlay: {
@@ -10,9 +9,31 @@ export const logSearchPlay: {
   streams: Pick<StreamHandlers, 'logSearch'>;
 } = {
   methods: {
-    'logs.stored': notYet,
-    'logs.context': notYet,
+    'logs.stored': () =>
+      Promise.resolve({
+        lines: 0,
+        bytes: 0,
+        limitBytes: 2 * 1024 ** 3,
+        fromMs: null,
+        toMs: null,
+        unstored: 0,
+        problem: null,
+      }),
+    'logs.context': () => Promise.resolve({ lines: [], atStart: true, atEnd: true }),
     ...timingPlay,
   },
-  streams: { logSearch: notYet },
+  streams: {
+    logSearch: () =>
+      Promise.resolve({
+        lines: [],
+        found: 0,
+        more: false,
+        scannedBytes: 0,
+        totalBytes: 0,
+        elapsedMs: 0,
+        done: true,
+        histogram: null,
+        problems: [],
+      }),
+  },
 };
