@@ -47,6 +47,13 @@ module.exports = {
       },
     },
     {
+      name: 'log-store-reads-lines-as-logs-do',
+      comment: 'the log store knows of the logs how the timing of a line is read (docs/adr/0015)',
+      severity: 'error',
+      from: { path: room('log-store') },
+      to: { path: '^src/main/', pathNot: [room('log-store'), '/logs/read-timing\\.ts$'] },
+    },
+    {
       name: 'host-knows-the-contract',
       severity: 'error',
       from: { path: room('host') },

@@ -15,6 +15,8 @@ export default defineConfig({
           index: at('src/main/index.ts'),
           'history-worker': at('src/main/history/history-worker.ts'),
           'engine-worker': at('src/main/engine/engine-worker.ts'),
+          'store-worker': at('src/main/log-store/store-worker.ts'),
+          'search-worker': at('src/main/log-store/search-worker.ts'),
           'timing-worker': at('src/main/logs/timing-worker.ts'),
           'module-thread': at('src/main/engine/workers/handlers/module-thread.ts'),
           'locked-key-worker': at('src/main/logs/locked-key-worker.ts'),

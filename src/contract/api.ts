@@ -28,6 +28,15 @@ import {
 import type { ErrorCode } from './errors.ts';
 import { historyQuerySchema, historySchema } from './history.ts';
 import { connectionSummarySchema, overviewDeltaSchema, overviewSchema, tenantRowSchema } from './live.ts';
+import {
+  logContextSchema,
+  logSearchSchema,
+  searchProgressSchema,
+  storedLogsSchema,
+  timingAnalysisQuerySchema,
+  timingAnalysisSchema,
+  timingSizesSchema,
+} from './log-search.ts';
 import { logTailSchema } from './logs.ts';
 import { engineSettingsSchema, kindNameSchema } from './job-kinds.ts';
 import {
@@ -123,6 +132,39 @@ export const methods = {
     errors: ['not-found', 'host-key-changed', 'storage-failed'],
   }),
   'history.query': method({ input: historyQuerySchema, output: historySchema, errors: ['storage-failed'] }),
+  /** What the log store holds of a connection. */
+  'logs.stored': method({
+    input: ofConnection,
+    output: storedLogsSchema,
+    errors: ['not-found', 'storage-failed'],
+  }),
+  /** Lines around one that a search found. */
+  'logs.context': method({
+    input: ofConnection.extend({
+      at: z.string().max(100),
+      before: z.int().min(0).max(500),
+      after: z.int().min(0).max(500),
+    }),
+    output: logContextSchema,
+    errors: ['not-found', 'storage-failed'],
+  }),
+  /** Where time went, by the history. */
+  'timing.analysis': method({
+    input: timingAnalysisQuerySchema,
+    output: timingAnalysisSchema,
+    errors: ['not-found', 'storage-failed'],
+  }),
+  /** A field of size against a stage, and the slowest jobs, by the stored lines themselves. */
+  'timing.sizes': method({
+    input: ofConnection.extend({
+      fromMs: z.number(),
+      toMs: z.number(),
+      tenantId: z.string().nullable(),
+      stage: z.string().max(256),
+    }),
+    output: timingSizesSchema,
+    errors: ['not-found', 'storage-failed', 'timeout'],
+  }),
   'alerts.acknowledge': method({
     input: z.strictObject({ alertId: z.string() }),
     output: nothing,
@@ -292,6 +334,12 @@ export const streams = {
     params: z.strictObject({ connectionId: z.string() }),
     snapshot: logTailSchema,
     delta: logTailSchema,
+  }),
+  /** Searches the stored lines; found ones come as they are found. Closing it stops the search. */
+  logSearch: stream({
+    params: logSearchSchema,
+    snapshot: searchProgressSchema,
+    delta: searchProgressSchema,
   }),
   alerts: stream({
     params: nothing,

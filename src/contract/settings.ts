@@ -39,10 +39,34 @@ export const engineStoreSchema = z.discriminatedUnion('type', [
 ]);
 export type EngineStoreSettings = z.infer<typeof engineStoreSchema>;
 
+/** No option of kubectl: a hyphen does not begin it. */
+const name = z.string().regex(/^[^-\s].*$/, 'needs a name that does not begin with a hyphen');
+
 export const logInputSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('file'), path: z.string().min(1) }),
+  /** All files that a pattern of the shell names, such as `/var/log/app/*.log`, found again and again. */
+  z.strictObject({ kind: z.literal('files'), pattern: z.string().min(1) }),
   z.strictObject({ kind: z.literal('docker'), container: z.string().min(1) }),
+  /** All running containers with a label: `com.docker.compose.service=worker`. */
+  z.strictObject({ kind: z.literal('docker-label'), label: z.string().min(1) }),
   z.strictObject({ kind: z.literal('journal'), unit: z.string().min(1) }),
+  /** One pod by its name, or all that a label selector finds. */
+  z
+    .strictObject({
+      kind: z.literal('kubernetes'),
+      /** kubectl's own default when left out. */
+      namespace: name.optional(),
+      pod: name.optional(),
+      selector: name.optional(),
+      /** All containers of a pod when left out. */
+      container: name.optional(),
+    })
+    .refine(({ pod, selector }) => (pod === undefined) !== (selector === undefined), {
+      path: ['pod'],
+      message: 'name either a pod or a selector',
+    }),
+  /** A program and its arguments; no shell takes part. The lines of its output are the log. */
+  z.strictObject({ kind: z.literal('command'), command: z.array(z.string().min(1)).min(1) }),
 ]);
 export type LogInput = z.infer<typeof logInputSchema>;
 
@@ -54,15 +78,25 @@ export const sshAuthSchema = z.discriminatedUnion('kind', [
     passphrase: secretRefSchema.optional(),
   }),
   z.strictObject({ kind: z.literal('password'), password: secretRefSchema }),
+  /** No login: the host is this computer, and SSH takes no part. */
+  z.strictObject({ kind: z.literal('local') }),
 ]);
 
-export const logHostSchema = z.strictObject({
-  host: z.string().min(1),
-  port: port.default(22),
-  user: z.string().min(1),
-  auth: sshAuthSchema,
-  inputs: z.array(logInputSchema).min(1),
-});
+export const logHostSchema = z
+  .strictObject({
+    /** A name, an address, or an alias of the SSH config. */
+    host: z.string().min(1),
+    /** 22 leaves it to the SSH config. */
+    port: port.default(22),
+    /** Empty leaves it to the SSH config, which without a word means the user of this computer. */
+    user: z.string().default(''),
+    auth: sshAuthSchema,
+    inputs: z.array(logInputSchema).min(1),
+  })
+  .refine(({ host, auth }) => auth.kind !== 'local' || host === 'localhost', {
+    path: ['host'],
+    message: 'only "localhost" is read without SSH',
+  });
 export type LogHostSettings = z.infer<typeof logHostSchema>;
 
 /** Changes to a shipped rule. Thresholds in the unit people write: seconds, jobs, or a ratio from 0 to 1. */
@@ -225,6 +259,13 @@ export const settingsSchema = z
     history: z
       .strictObject({ budgetMegabytes: z.number().min(16).default(1024) })
       .default({ budgetMegabytes: 1024 }),
+    /** What is kept of each connection's log lines, so that they can be searched. */
+    logs: z
+      .strictObject({
+        budgetMegabytes: z.number().min(16).default(2048),
+        keepDays: z.number().positive().max(3650).default(14),
+      })
+      .default({ budgetMegabytes: 2048, keepDays: 14 }),
   })
   .refine((s) => new Set(s.connections.map((c) => c.id)).size === s.connections.length, {
     path: ['connections'],

@@ -162,14 +162,16 @@ export class QuantileSketch {
 }
 
 /** First byte of an encoded sketch; another relative error or range needs another number. */
-const FORMAT = 1;
+export const FORMAT = 1;
 
-function bucketOf(value: number): number {
+/** The bucket of a value from SMALLEST on, from 0. */
+export function bucketOf(value: number): number {
   const index = Math.ceil(Math.log(Math.min(value, LARGEST)) / LOG_GAMMA);
   return Math.max(0, index - LOWEST_INDEX);
 }
 
-function middleOf(bucket: number): number {
+/** The value that stands for all of a bucket. */
+export function middleOf(bucket: number): number {
   return (2 * Math.exp((bucket + LOWEST_INDEX) * LOG_GAMMA)) / (GAMMA + 1);
 }
 

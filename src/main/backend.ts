@@ -4,7 +4,13 @@ import { join } from 'node:path';
 import packageJson from '../../package.json' with { type: 'json' };
 import type { MethodHandlers, StreamHandlers } from '../contract/api.ts';
 import { toWireError, type WireError } from '../contract/errors.ts';
-import { BUILT_IN, LOCAL_ENGINE, THIS_COMPUTER, type ConnectionSettings } from '../contract/settings.ts';
+import {
+  BUILT_IN,
+  LOCAL_ENGINE,
+  THIS_COMPUTER,
+  type ConnectionSettings,
+  type Settings,
+} from '../contract/settings.ts';
 import { changedRules, shippedRules } from '../core/alert-rules.ts';
 import type { AlertEvent, AlertRule, Severity } from '../core/alert.ts';
 import { AlertService } from './alerts/alert-service.ts';
@@ -20,7 +26,9 @@ import type { LocalSettings } from './engine/engine-messages.ts';
 import { methodHandlers, streamHandlers, type Services } from './handlers.ts';
 import { SqliteHistory } from './history/sqlite-history.ts';
 import { localJobs, localSettings } from './local-jobs.ts';
+import { DiskLogStore } from './log-store/disk-log-store.ts';
 import { HostKeys } from './logs/host-keys.ts';
+import { LogPlacesFolder } from './logs/log-places.ts';
 import { LogTail } from './logs/log-tail.ts';
 import { DEFAULT_SSH_CONFIG } from './logs/ssh-alias.ts';
 import type { SshDeps } from './logs/ssh-connection.ts';
@@ -32,6 +40,7 @@ import { QueueDrafts } from './queue-drafts.ts';
 import { ensureDataDirectory } from './settings/data-directory.ts';
 import { FileSecrets } from './settings/file-secrets.ts';
 import { resolveSecret } from './settings/resolve-secret.ts';
+import { writePrivateFile } from './settings/private-file.ts';
 import type { SecretStore } from './settings/secrets.ts';
 import { openSettings, type SettingsOrigin } from './settings/settings-origin.ts';
 import { StoreAdmins } from './store-admins.ts';
@@ -81,6 +90,7 @@ export async function createBackend(options: BackendOptions): Promise<Backend> {
         notices.clear('settings');
         // What changes before the start is read at the start.
         if (!started) return;
+        logStore.limit(logLimits(settings.current.logs));
         void connections.apply(settings.current.connections);
         engine?.configure(localSettingsNow()).catch(engineProblem);
       },
@@ -101,6 +111,17 @@ export async function createBackend(options: BackendOptions): Promise<Backend> {
           text: `The history file was ${reason}. It is kept as ${path}; a new one was begun.`,
         }),
       onProblem: (error) => notices.raise({ id: 'history', severity: 'critical', text: error.message }),
+    }),
+  );
+  const logStore = stack.use(
+    new DiskLogStore({
+      folder: at('logs'),
+      ...logLimits(settings.current.logs),
+      now: systemClock.now,
+      onProblem: (text) => {
+        if (text === null) notices.clear('logs');
+        else notices.raise({ id: 'logs', severity: 'warning', text });
+      },
     }),
   );
   const kept = await history.loadAlerts();
@@ -126,6 +147,7 @@ export async function createBackend(options: BackendOptions): Promise<Backend> {
   };
   const monitorParts = (connectionId: string): Omit<MonitorParts, 'source' | 'inputs'> => ({
     history,
+    lines: logStore,
     alerts,
     rules: () => rulesOf(connectionId),
     clock: systemClock,
@@ -142,6 +164,20 @@ export async function createBackend(options: BackendOptions): Promise<Backend> {
     agentSocket: process.env['SSH_AUTH_SOCK'],
     secret: (ref) => resolveSecret(ref, 'a log host', { environment: process.env, store: secrets }),
   };
+  const places = new LogPlacesFolder({
+    folder: at('log-places'),
+    now: systemClock.now,
+    write: writePrivateFile,
+    onProblem: (error) => {
+      if (error === null) notices.clear('log-places');
+      else
+        notices.raise({
+          id: 'log-places',
+          severity: 'warning',
+          text: `Where logs were read to is not kept: ${error.message}. After a restart lines may be missing or stand twice.`,
+        });
+    },
+  });
   const monitorOf = (connection: ConnectionSettings): ConnectionMonitor => {
     notices.clear(`connection:${connection.id}`);
     return new ConnectionMonitor(monitorOptions(connection), {
@@ -149,7 +185,13 @@ export async function createBackend(options: BackendOptions): Promise<Backend> {
       source: openSource(connection, secrets),
       inputs: (listener) =>
         connection.logHosts.map(
-          (host) => new LogTail(host, listener, { ...sshDeps, now: systemClock.now, random: Math.random }),
+          (host) =>
+            new LogTail(host, listener, {
+              ...sshDeps,
+              places: places.of(connection.id),
+              now: systemClock.now,
+              random: Math.random,
+            }),
         ),
     });
   };
@@ -165,9 +207,14 @@ export async function createBackend(options: BackendOptions): Promise<Backend> {
       )
     : null;
   const engineProblem = (error: unknown): void => tellLocalProblem(notices, toWireError(error));
+  const logProblem = (error: unknown): void =>
+    notices.raise({ id: 'logs', severity: 'warning', text: toWireError(error).message });
   const connections = new Connections(
     monitorOf,
-    (id) => alerts.removeConnection(id, systemClock.now()),
+    (id) => {
+      alerts.removeConnection(id, systemClock.now());
+      logStore.remove(id).catch(logProblem);
+    },
     (id, error) =>
       notices.raise({
         id: `connection:${id}`,
@@ -202,6 +249,7 @@ export async function createBackend(options: BackendOptions): Promise<Backend> {
     drafts: new QueueDrafts(secrets),
     hostKeys,
     history,
+    logStore,
     alerts,
     notices,
     engine,
@@ -236,6 +284,10 @@ export async function createBackend(options: BackendOptions): Promise<Backend> {
     onNotify: (listener) => alerts.onNotify(listener),
     onWorst: (listener) => alerts.onWorst(listener),
   };
+}
+
+function logLimits({ budgetMegabytes, keepDays }: Settings['logs']): { budgetBytes: number; keepMs: number } {
+  return { budgetBytes: budgetMegabytes * 1024 ** 2, keepMs: keepDays * 86_400_000 };
 }
 
 /** Another incident is another system: what was watched and told of the last one ends. */

@@ -10,6 +10,7 @@ import type { EngineHost } from './engine/engine-host.ts';
 import type { EngineAdmins } from './engine-admins.ts';
 import type { HistoryStore } from './history/history-store.ts';
 import type { HostKeys } from './logs/host-keys.ts';
+import type { LogStore } from './log-store/log-store.ts';
 import type { Clock } from './monitor/clock.ts';
 import type { Notices } from './notices.ts';
 import type { QueueDrafts } from './queue-drafts.ts';
@@ -23,6 +24,7 @@ export interface Services {
   drafts: QueueDrafts;
   hostKeys: HostKeys;
   history: HistoryStore;
+  logStore: LogStore;
   alerts: AlertService;
   notices: Notices;
   /** null where settings switch this computer's engine off. */
@@ -36,7 +38,8 @@ export interface Services {
 }
 
 export function methodHandlers(services: Services): MethodHandlers {
-  const { connections, editor, drafts, hostKeys, history, alerts, engines, settings, user, clock } = services;
+  const { connections, editor, drafts, hostKeys, history, logStore, alerts, engines, settings, user, clock } =
+    services;
   const nothing = {};
   return {
     'app.info': () => Promise.resolve(services.info),
@@ -60,6 +63,17 @@ export function methodHandlers(services: Services): MethodHandlers {
       return nothing;
     },
     'history.query': (query) => history.query(query),
+    'logs.stored': ({ connectionId }) => logStore.stored(connections.get(connectionId).id),
+    'logs.context': ({ connectionId, at, before, after }) =>
+      logStore.context(connections.get(connectionId).id, at, before, after),
+    'timing.analysis': (query) => {
+      connections.get(query.connectionId);
+      return history.timingAnalysis(query);
+    },
+    'timing.sizes': (query, signal) => {
+      connections.get(query.connectionId);
+      return logStore.sizes(query, signal);
+    },
     'alerts.acknowledge': ({ alertId }) => {
       alerts.acknowledge(alertId, user, clock.now());
       return Promise.resolve(nothing);
@@ -123,7 +137,7 @@ export function methodHandlers(services: Services): MethodHandlers {
 }
 
 export function streamHandlers(services: Services): StreamHandlers {
-  const { connections, alerts, notices, engine, engines, tester, clock } = services;
+  const { connections, logStore, alerts, notices, engine, engines, tester, clock } = services;
   return {
     connections: (_params, { emit }, signal) => Promise.resolve(connections.follow(emit, signal)),
     overview: ({ connectionId }, sink, signal) => {
@@ -141,6 +155,10 @@ export function streamHandlers(services: Services): StreamHandlers {
       monitor.onStop(() => sink.fail(removed(connectionId)), signal);
       return Promise.resolve(monitor.logs.follow(sink.emit, clock.now(), signal));
     },
+    logSearch: (search, sink, signal) => {
+      const { tenantNames } = connections.get(search.connectionId);
+      return firstThenRest((tell) => logStore.search(search, tenantNames, tell, signal), sink);
+    },
     alerts: (_params, { emit }, signal) => Promise.resolve(alerts.follow(emit, signal)),
     engine: ({ connectionId }, sink, signal) => {
       connections.get(connectionId).onStop(() => sink.fail(removed(connectionId)), signal);
@@ -151,6 +169,26 @@ export function streamHandlers(services: Services): StreamHandlers {
     connectionTest: ({ connection, secrets }, { emit }, signal) =>
       Promise.resolve(tester.start(connection, secrets, emit, signal)),
   };
+}
+
+/** The first word of something that tells is the stream's snapshot, what it tells after that its deltas. */
+function firstThenRest<T>(
+  run: (tell: (value: T) => void) => Promise<void>,
+  { emit, fail }: { emit: (value: T) => void; fail: (error: unknown) => void },
+): Promise<T> {
+  const first = Promise.withResolvers<T>();
+  let isFirst = true;
+  const tell = (value: T): void => {
+    if (isFirst) first.resolve(value);
+    else emit(value);
+    isFirst = false;
+  };
+  run(tell).then(
+    // Aborted before it told anything: nobody waits any more.
+    () => first.reject(new HeadwayError('cancelled', 'The search was stopped.')),
+    (error: unknown) => (isFirst ? first.reject(error) : fail(error)),
+  );
+  return first.promise;
 }
 
 function engineOf({ engine }: Services): EngineHost {

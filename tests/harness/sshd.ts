@@ -13,6 +13,8 @@ const run = promisify(execFile);
 export interface SshdOptions {
   /** Variables that every session sees, for example a PATH with a stand-in for `docker` in front. */
   environment?: Record<string, string>;
+  /** More lines of its configuration, for example `AllowTcpForwarding no`. */
+  config?: string[];
 }
 
 export interface Sshd extends AsyncDisposable {
@@ -103,6 +105,7 @@ class ThrowawaySshd implements Sshd {
     await writeFile(join(this.folder, 'authorized_keys'), keys.join(''), { mode: 0o600 });
     const environment = Object.entries(options.environment ?? {});
     const config = [
+      ...(options.config ?? []),
       `ListenAddress ${this.host}`,
       `Port ${this.port}`,
       `HostKey ${join(this.folder, 'host_key')}`,

@@ -1,5 +1,6 @@
 // A host with made-up data behind the real web face: for looking at the window without a database, and for
 // measuring it. `node tests/harness/synthetic-host.ts --tenants 1000 --lines 1000` prints the URL to open.
+import { logSearchPlay } from './synthetic/log-search-play.ts';
 import { draftPlay } from './synthetic/draft-play.ts';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -199,6 +200,7 @@ class Stage {
         }
         return Promise.resolve({});
       },
+      ...logSearchPlay.methods,
       ...draftPlay,
       ...lookPlay((id) => {
         const { connection, fleet } = play(id);
@@ -287,6 +289,7 @@ class Stage {
         lines.listen((tail) => sink.emit(tail), signal);
         return Promise.resolve(log.tail(500));
       },
+      ...logSearchPlay.streams,
       alerts: (_, sink, signal) => {
         alerts.listen((change) => sink.emit(change), signal);
         return Promise.resolve({

@@ -8,9 +8,10 @@ import { tmpdir } from 'node:os';
 import type { TestStep } from '../../src/contract/connection-test.ts';
 import type { LogInput } from '../../src/contract/settings.ts';
 import { testLogHosts } from '../../src/main/logs/connection-steps.ts';
+import { LogTail } from '../../src/main/logs/log-tail.ts';
 import { startSshd, type Sshd } from '../harness/sshd.ts';
 import { until } from '../harness/until.ts';
-import { depsFor, range, RecordingListener, settingsFor, tailOf } from './logs-fixture.ts';
+import { depsFor, placesIn, range, RecordingListener, settingsFor, tailOf } from './logs-fixture.ts';
 
 // Both keep their log in a file of lines: `STAMP text` for docker, an entry for journalctl.
 const FOLLOW = `#!${process.execPath}
@@ -139,6 +140,30 @@ describe.each([
     expect(listener.texts('reconnect')).toHaveLength(2);
     expect(listener.all.find((line) => line.kind === 'line')?.atMs).toBeGreaterThanOrEqual(startMs);
     await until(async () => (await sshd.sessionProcesses()).length === 0);
+  });
+
+  it('goes on after a restart of Headway where it stopped', async () => {
+    writes(20);
+    const lives: RecordingListener[] = [];
+    for (let life = 0; life < 3; life += 1) {
+      const listener = new RecordingListener();
+      lives.push(listener);
+      const deps = { ...(await depsFor(sshd)), places: placesIn(folder) };
+      await using tail = new LogTail(settingsFor(sshd, [input()]), listener, deps);
+      tail.start();
+      await listener.untilNumber(next - 1);
+      writes(7);
+      await listener.untilNumber(next - 1);
+      await tail.stop();
+      // While nobody reads.
+      writes(9);
+    }
+    expect(lives.flatMap((life) => life.numbers)).toEqual(range(1, next - 10));
+    expect(lives.map((life) => life.texts('gap'))).toEqual([[], [], []]);
+    expect(lives.slice(1).map((life) => life.texts('reconnect'))).toEqual([
+      [expect.stringMatching(/^Headway reads on .*nothing is missing/)],
+      [expect.stringMatching(/^Headway reads on .*nothing is missing/)],
+    ]);
   });
 
   it('marks a gap when the log does not go back far enough', async () => {

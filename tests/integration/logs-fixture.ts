@@ -5,7 +5,9 @@ import type { LogHostState } from '../../src/contract/live.ts';
 import type { LogHostSettings, LogInput } from '../../src/contract/settings.ts';
 import { HostKeys } from '../../src/main/logs/host-keys.ts';
 import type { LogListener, ParsedLine } from '../../src/main/logs/log-events.ts';
+import { LogPlacesFolder, noPlaces, type LogPlaces } from '../../src/main/logs/log-places.ts';
 import { LogTail, type LogTailDeps } from '../../src/main/logs/log-tail.ts';
+import { writePrivateFile } from '../../src/main/settings/private-file.ts';
 import type { Sshd } from '../harness/sshd.ts';
 import { until } from '../harness/until.ts';
 
@@ -64,6 +66,7 @@ export async function depsFor(sshd: Sshd, knownHosts: string = sshd.knownHostsLi
     sshConfigFile: '/nonexistent',
     agentSocket: undefined,
     now: Date.now,
+    places: noPlaces,
     random: () => 0,
   };
 }
@@ -75,6 +78,15 @@ export function settingsFor(sshd: Sshd, inputs: LogInput[]): LogHostSettings {
 
 export async function tailOf(sshd: Sshd, listener: LogListener, ...inputs: LogInput[]): Promise<LogTail> {
   return new LogTail(settingsFor(sshd, inputs), listener, await depsFor(sshd));
+}
+
+/** Places on disk, with nothing in memory: what a new process of Headway would have. */
+export function placesIn(folder: string): LogPlaces {
+  const onProblem = (error: Error | null) => {
+    if (error !== null) throw error;
+  };
+  const options = { folder: join(folder, 'log-places'), now: Date.now, write: writePrivateFile, onProblem };
+  return new LogPlacesFolder(options).of('test');
 }
 
 export const range = (from: number, to: number): number[] =>

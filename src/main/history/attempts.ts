@@ -145,3 +145,44 @@ export function decodeSpans(encoded: Uint8Array, startMs: number): AttemptSpan[]
   }
   return spans;
 }
+
+/** Hears what is in a chunk, in the order of time. Times and durations in ms. */
+export interface AttemptVisitor {
+  /** Attempts of a moment or span, before their stages; false: those are not wanted. */
+  outcome(tMs: number, finished: number, failed: number): boolean;
+  value(stage: number, ms: number): void;
+  /** An encoded sketch: the bytes of `view` in [from, to). */
+  sketch(stage: number, view: DataView, from: number, to: number): void;
+}
+
+/** As decodeAttempts, without an object for each. */
+export function visitAttempts(encoded: Uint8Array, startMs: number, visitor: AttemptVisitor): void {
+  const bytes = new ByteReader(encoded);
+  let atMs = startMs;
+  while (bytes.left > 0) {
+    atMs += bytes.varint();
+    const head = bytes.varint();
+    const wanted = visitor.outcome(atMs, 1, head % 2);
+    for (let left = Math.floor(head / 2); left > 0; left--) {
+      const stage = bytes.varint();
+      const ms = bytes.varint() / 1000;
+      if (wanted) visitor.value(stage, ms);
+    }
+  }
+}
+
+/** As decodeSpans, without an object for each. */
+export function visitSpans(encoded: Uint8Array, startMs: number, visitor: AttemptVisitor): void {
+  const bytes = new ByteReader(encoded);
+  const view = new DataView(encoded.buffer, encoded.byteOffset, encoded.byteLength);
+  let tMs = startMs;
+  while (bytes.left > 0) {
+    tMs += bytes.varint();
+    const wanted = visitor.outcome(tMs, bytes.varint(), bytes.varint());
+    for (let left = bytes.varint(); left > 0; left--) {
+      const stage = bytes.varint();
+      const from = bytes.skipBlock();
+      if (wanted) visitor.sketch(stage, view, from, bytes.at);
+    }
+  }
+}

@@ -66,6 +66,19 @@ export class ByteReader {
     throw new RangeError('not a natural number');
   }
 
+  /** Where the next byte to be read stands. */
+  get at(): number {
+    return this.#at;
+  }
+
+  /** Passes over a block; where it began. */
+  skipBlock(): number {
+    const length = this.varint();
+    if (length > this.left) throw new RangeError('the bytes are cut off');
+    this.#at += length;
+    return this.#at - length;
+  }
+
   block(): Uint8Array {
     const length = this.varint();
     if (length > this.left) throw new RangeError('the bytes are cut off');

@@ -3,16 +3,18 @@ import type { DatabaseSync } from 'node:sqlite';
 import { alertEventSchema, alertSchema, type Alert, type AlertEvent } from '../../core/alert.ts';
 import type { TimingRecord } from '../../core/timing.ts';
 import type { History, HistoryQuery } from '../../contract/history.ts';
+import type { TimingAnalysis, TimingAnalysisQuery } from '../../contract/log-search.ts';
 import { RUN } from './attempts.ts';
 import type { SampleRow } from './history-store.ts';
 import type { Entry } from './messages.ts';
 import { Names } from './names.ts';
 import { OpenMinutes } from './open-minutes.ts';
-import { queryHistory } from './queries.ts';
+import { queryHistory, type HistoryParts } from './queries.ts';
 import { Retention } from './retention.ts';
 import { RollUp } from './roll-up.ts';
 import { keepAside, openHistoryFile, storageFailed, transaction, unusable, type SetAside } from './schema.ts';
-import { ChunkTable, MINUTES, QUARTERS, RAW } from './tiers.ts';
+import { queryTimings } from './timing-query.ts';
+import { ChunkTable, HOURS, MINUTES, QUARTERS, RAW } from './tiers.ts';
 
 /** Stages of one attempt that are kept; a log line can name any number. */
 const MAX_STAGES_PER_ATTEMPT = 32;
@@ -34,6 +36,7 @@ export class HistoryFile implements Disposable {
   readonly #db: DatabaseSync;
   readonly #names: Names;
   readonly #tables: readonly [ChunkTable, ChunkTable, ChunkTable];
+  readonly #hours: ChunkTable;
   readonly #rollUp: RollUp;
   readonly #retention: Retention;
   readonly #minutes: OpenMinutes;
@@ -43,8 +46,9 @@ export class HistoryFile implements Disposable {
     this.setAside = setAside;
     this.#names = new Names(db);
     this.#tables = [new ChunkTable(db, RAW), new ChunkTable(db, MINUTES), new ChunkTable(db, QUARTERS)];
-    this.#rollUp = new RollUp(db, this.#tables);
-    this.#retention = new Retention(db, this.#tables, this.#rollUp, options.budgetBytes);
+    this.#hours = new ChunkTable(db, HOURS);
+    this.#rollUp = new RollUp(db, this.#tables, this.#hours);
+    this.#retention = new Retention(db, [...this.#tables, this.#hours], this.#rollUp, options.budgetBytes);
     this.#minutes = new OpenMinutes(db, this.#tables[0], this.#retention.keptFromMs(RAW) / RAW.spanMs);
     this.#pausedSince(options);
   }
@@ -97,15 +101,11 @@ export class HistoryFile implements Disposable {
   }
 
   query(query: HistoryQuery): History {
-    this.#minutes.write();
-    const parts = {
-      db: this.#db,
-      names: this.#names,
-      tables: this.#tables,
-      rollUp: this.#rollUp,
-      retention: this.#retention,
-    };
-    return queryHistory(parts, query);
+    return queryHistory(this.#parts(), query);
+  }
+
+  timingAnalysis(query: TimingAnalysisQuery): TimingAnalysis {
+    return queryTimings({ ...this.#parts(), hours: this.#hours }, query);
   }
 
   /** Writes, then one slice of roll-up or of letting go. True when more is to be done. */
@@ -131,6 +131,18 @@ export class HistoryFile implements Disposable {
 
   [Symbol.dispose](): void {
     this.#db.close();
+  }
+
+  /** What a query reads from, with everything kept so far in the file. */
+  #parts(): HistoryParts {
+    this.#minutes.write();
+    return {
+      db: this.#db,
+      names: this.#names,
+      tables: this.#tables,
+      rollUp: this.#rollUp,
+      retention: this.#retention,
+    };
   }
 
   #keepOne(entry: Entry): void {

@@ -2,6 +2,7 @@
 import type { AlertEvent, Alert } from '../../core/alert.ts';
 import type { TimingRecord } from '../../core/timing.ts';
 import type { History, HistoryQuery } from '../../contract/history.ts';
+import type { TimingAnalysis, TimingAnalysisQuery } from '../../contract/log-search.ts';
 
 /** What is remembered of one tenant from one poll. Counts are values without their bound. */
 export interface SampleRow {
@@ -29,6 +30,8 @@ export interface HistoryStore extends AsyncDisposable {
   saveAlerts(alerts: Alert[]): void;
   loadAlerts(): Promise<{ alerts: Alert[]; events: AlertEvent[] }>;
   query(query: HistoryQuery): Promise<History>;
+  /** Where time went over a range, by merged sketches. */
+  timingAnalysis(query: TimingAnalysisQuery): Promise<TimingAnalysis>;
   /** Waits until everything handed over so far is on disk. */
   flush(): Promise<void>;
 }

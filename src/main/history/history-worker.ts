@@ -23,6 +23,8 @@ function serve(request: Request): unknown {
       return { dropped: file.dropped };
     case 'query':
       return file.query(request.query);
+    case 'timing-analysis':
+      return file.timingAnalysis(request.query);
     case 'load-alerts':
       return file.loadAlerts();
     case 'write':

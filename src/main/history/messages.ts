@@ -4,6 +4,7 @@ import { alertEventSchema, alertSchema } from '../../core/alert.ts';
 import { timingRecordSchema } from '../../core/timing.ts';
 import { wireErrorSchema } from '../../contract/errors.ts';
 import { historyQuerySchema } from '../../contract/history.ts';
+import { timingAnalysisQuerySchema } from '../../contract/log-search.ts';
 
 const count = z.number().nonnegative();
 const sampleRowSchema = z.object({
@@ -37,6 +38,12 @@ export const envelopeSchema = z.object({ id: z.int(), nowMs: z.number() });
 export const requestSchema = z.discriminatedUnion('t', [
   z.object({ t: z.literal('keep'), id: z.int(), nowMs: z.number(), entries: z.array(entrySchema) }),
   z.object({ t: z.literal('query'), id: z.int(), nowMs: z.number(), query: historyQuerySchema }),
+  z.object({
+    t: z.literal('timing-analysis'),
+    id: z.int(),
+    nowMs: z.number(),
+    query: timingAnalysisQuerySchema,
+  }),
   z.object({ t: z.literal('load-alerts'), id: z.int(), nowMs: z.number() }),
   /** Writes what is held in memory. */
   z.object({ t: z.literal('write'), id: z.int(), nowMs: z.number() }),

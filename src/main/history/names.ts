@@ -29,6 +29,11 @@ export class Names {
     return this.#lastSeries;
   }
 
+  /** The tenants of a connection with their numbers. */
+  tenantsOf(connection: string): ReadonlyMap<string, number> {
+    return this.#series.get(connection) ?? new Map<string, number>();
+  }
+
   /** The number of a tenant; null when nothing was ever kept of it. */
   find(connection: string, tenant: string): number | null {
     return this.#series.get(connection)?.get(tenant) ?? null;

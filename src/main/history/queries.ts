@@ -74,7 +74,7 @@ export function queryHistory(parts: HistoryParts, query: HistoryQuery): History 
 }
 
 /** The narrowest width, at least `atLeastMs`, that covers the range with at most `maxPoints` buckets. */
-function widthFor(fromMs: number, toMs: number, maxPoints: number, atLeastMs: number): number {
+export function widthFor(fromMs: number, toMs: number, maxPoints: number, atLeastMs: number): number {
   const fits = (width: number) =>
     width >= atLeastMs && Math.ceil((toMs - Math.floor(fromMs / width) * width) / width) <= maxPoints;
   const width = WIDTHS.find(fits);
@@ -84,7 +84,7 @@ function widthFor(fromMs: number, toMs: number, maxPoints: number, atLeastMs: nu
 }
 
 /** The width of the finest buckets that are still kept at a time. */
-function finestKept(retention: Retention, atMs: number): number {
+export function finestKept(retention: Retention, atMs: number): number {
   const tier = TIERS.find((candidate) => atMs >= retention.keptFromMs(candidate)) ?? QUARTERS;
   return tier.resolutionMs;
 }
@@ -141,7 +141,7 @@ function tierAt({ rollUp, retention }: HistoryParts, atMs: number, bucketMs: num
 }
 
 /** A span is not in its tier yet when it is due, or when a finer one within it is. */
-function isPending(rollUp: RollUp, tier: Tier, atMs: number): boolean {
+export function isPending(rollUp: RollUp, tier: Tier, atMs: number): boolean {
   if (tier === MINUTES) return rollUp.isDue(MINUTES, Math.floor(atMs / MINUTES.spanMs));
   const day = Math.floor(atMs / QUARTERS.spanMs);
   if (rollUp.isDue(QUARTERS, day)) return true;

@@ -70,15 +70,16 @@ export class Retention {
 
   #letGo(table: ChunkTable, until: number): void {
     const { tier } = table;
+    const fromMs = Math.max(this.keptFromMs(tier), until * tier.spanMs);
     transaction(this.#db, () => {
       table.deleteBefore(until);
-      this.#remember.run(`${tier.table} from`, until * tier.spanMs);
+      this.#remember.run(`${tier.table} from`, fromMs);
       if (tier === QUARTERS) {
         // Nothing is drawn before the oldest quarter of an hour any more.
         this.#db.prepare('DELETE FROM gaps WHERE to_ms < ?').run(until * tier.spanMs);
         this.#db.prepare('DELETE FROM alert_events WHERE at_ms < ?').run(until * tier.spanMs);
       }
     });
-    this.#from.set(tier, until * tier.spanMs);
+    this.#from.set(tier, fromMs);
   }
 }

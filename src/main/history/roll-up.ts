@@ -12,13 +12,14 @@ import {
 } from './attempts.ts';
 import { decodeBuckets, encodeBuckets, widen, type Bucket } from './bucket.ts';
 import { transaction } from './schema.ts';
-import { RAW, type Chunk, type ChunkTable, type Tier } from './tiers.ts';
+import { HOURS, MINUTES, RAW, type Chunk, type ChunkTable, type Tier } from './tiers.ts';
 
 /** A span is rolled up this long after its end: its last samples may still be on their way. */
 const SETTLED_MS = 30_000;
 
 export class RollUp {
   readonly #db: DatabaseSync;
+  readonly #hours: ChunkTable;
   readonly #steps: readonly { from: ChunkTable; to: ChunkTable; slice: number }[];
   readonly #next;
   readonly #finish;
@@ -27,9 +28,10 @@ export class RollUp {
   readonly #isDue;
   readonly #earliest;
 
-  /** `tables` finest first. */
-  constructor(db: DatabaseSync, tables: readonly [ChunkTable, ChunkTable, ChunkTable]) {
+  /** `tables` finest first; `hours` takes the quarters of an hour of what becomes minutes. */
+  constructor(db: DatabaseSync, tables: readonly [ChunkTable, ChunkTable, ChunkTable], hours: ChunkTable) {
     this.#db = db;
+    this.#hours = hours;
     const [raw, minutes, quarters] = tables;
     // `slice`: series that are rolled up at one go, about 30 ms; a query waits no longer than that.
     this.#steps = [
@@ -57,7 +59,7 @@ export class RollUp {
       const first = Number(next['done']) + 1;
       const last = Math.min(first + slice - 1, lastSeries);
       transaction(this.#db, () => {
-        for (let series = first; series <= last; series++) rollUp(from, to, span, series);
+        for (let series = first; series <= last; series++) this.#rollUp(from, to, span, series);
         if (last < lastSeries) this.#progress.run(last, table, span);
         else this.#finished(to.tier, span);
       });
@@ -84,25 +86,28 @@ export class RollUp {
     const wider = this.#steps.find(({ from }) => from.tier === tier)?.to.tier;
     if (wider !== undefined) this.#due.run(wider.table, Math.floor((span * tier.spanMs) / wider.spanMs));
   }
-}
 
-/** Builds one wide chunk from the fine chunks of its span; a series without any is left without one. */
-function rollUp(from: ChunkTable, to: ChunkTable, span: number, series: number): void {
-  const startMs = span * to.tier.spanMs;
-  const width = to.tier.resolutionMs;
-  const buckets: Bucket[] = [];
-  const spans: AttemptSpan[] = [];
-  for (let fineMs = startMs; fineMs < startMs + to.tier.spanMs; fineMs += from.tier.spanMs) {
-    const chunk = from.get(fineMs / from.tier.spanMs, series);
-    if (chunk === null) continue;
-    buckets.push(...widen(bucketsOf(chunk, fineMs), width));
-    spans.push(...attemptSpansOf(from.tier, chunk, fineMs, width));
+  /** Builds one wide chunk from the fine chunks of its span; a series without any is left without one. */
+  #rollUp(from: ChunkTable, to: ChunkTable, span: number, series: number): void {
+    const startMs = span * to.tier.spanMs;
+    const width = to.tier.resolutionMs;
+    const buckets: Bucket[] = [];
+    const spans: AttemptSpan[] = [];
+    for (let fineMs = startMs; fineMs < startMs + to.tier.spanMs; fineMs += from.tier.spanMs) {
+      const chunk = from.get(fineMs / from.tier.spanMs, series);
+      if (chunk === null) continue;
+      buckets.push(...widen(bucketsOf(chunk, fineMs), width));
+      spans.push(...attemptSpansOf(from.tier, chunk, fineMs, width));
+    }
+    if (buckets.length === 0 && spans.length === 0) return;
+    to.put(span, series, {
+      samples: buckets.length > 0 ? encodeBuckets(buckets, startMs) : null,
+      attempts: spans.length > 0 ? encodeSpans(spans, startMs) : null,
+    });
+    if (to.tier !== MINUTES || spans.length === 0) return;
+    const quarters = gather(spans, HOURS.resolutionMs, (span) => span.tMs, mergeSpan);
+    this.#hours.put(span, series, { samples: null, attempts: encodeSpans(quarters, startMs) });
   }
-  if (buckets.length === 0 && spans.length === 0) return;
-  to.put(span, series, {
-    samples: buckets.length > 0 ? encodeBuckets(buckets, startMs) : null,
-    attempts: spans.length > 0 ? encodeSpans(spans, startMs) : null,
-  });
 }
 
 /** The samples or buckets of a chunk, in the order of time. */

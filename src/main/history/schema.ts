@@ -6,7 +6,7 @@ import { HeadwayError } from '../../contract/errors.ts';
 /**
  * One step a version (`user_version`); a step that has been released is never changed.
  *
- * raw, minutes and quarters hold chunks (tiers.ts): `slot` is the chunk's place in time times 2^20 plus the series,
+ * raw, minutes, quarters and hours hold chunks (tiers.ts): `slot` is the chunk's place in time times 2^20 plus the series,
  * so that what is written together lies together, one tenant's chunk is one look-up by key, and the oldest rows
  * are the first ones. Blobs are written by bucket.ts and attempts.ts.
  */
@@ -34,6 +34,12 @@ const migrations = [
   ) STRICT;
   CREATE INDEX alert_events_by_time ON alert_events (connection, at_ms);
   CREATE TABLE alerts (id TEXT PRIMARY KEY, alert TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  `,
+  `
+  CREATE TABLE hours (slot INTEGER PRIMARY KEY, samples BLOB, attempts BLOB) STRICT;
+  -- Hours that were rolled up before this table was there are not in it: as if they had been let go.
+  INSERT INTO meta (key, value) SELECT 'hours from', (max(slot) / 1048576 + 1) * 3600000 FROM minutes
+  WHERE true HAVING max(slot) IS NOT NULL;
   `,
 ];
 

@@ -7,6 +7,11 @@ import type { Alert, AlertEvent } from '../../core/alert.ts';
 import type { TimingRecord } from '../../core/timing.ts';
 import { HeadwayError, type WireError } from '../../contract/errors.ts';
 import { historySchema, type History, type HistoryQuery } from '../../contract/history.ts';
+import {
+  timingAnalysisSchema,
+  type TimingAnalysis,
+  type TimingAnalysisQuery,
+} from '../../contract/log-search.ts';
 import type { HistoryStore, SampleRow } from './history-store.ts';
 import {
   answerSchema,
@@ -117,6 +122,11 @@ export class SqliteHistory implements HistoryStore {
   async query(query: HistoryQuery): Promise<History> {
     this.#post();
     return historySchema.parse(await this.#ask({ t: 'query', query }));
+  }
+
+  async timingAnalysis(query: TimingAnalysisQuery): Promise<TimingAnalysis> {
+    this.#post();
+    return timingAnalysisSchema.parse(await this.#ask({ t: 'timing-analysis', query }));
   }
 
   async flush(): Promise<void> {

@@ -6,7 +6,7 @@ const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
 export interface Tier {
-  table: 'raw' | 'minutes' | 'quarters';
+  table: 'raw' | 'minutes' | 'quarters' | 'hours';
   /** Width of one bucket in ms; 0: as sampled. */
   resolutionMs: number;
   /** Time that one chunk covers. */
@@ -23,6 +23,11 @@ export const QUARTERS: Tier = {
   spanMs: DAY,
   keptMs: 400 * DAY,
 };
+/**
+ * Attempts by quarters of an hour before their day is over: written with each hour's minutes, so that a day of a
+ * thousand tenants, of which the last part is no whole day, need not be merged from its minutes.
+ */
+export const HOURS: Tier = { table: 'hours', resolutionMs: 15 * MINUTE, spanMs: HOUR, keptMs: 3 * DAY };
 /** Finest first; each is rolled up from the one before it. */
 export const TIERS: readonly [Tier, Tier, Tier] = [RAW, MINUTES, QUARTERS];
 
@@ -40,6 +45,7 @@ export interface Chunk {
 export class ChunkTable {
   readonly tier: Tier;
   readonly #get: StatementSync;
+  readonly #attempts: StatementSync;
   readonly #put: StatementSync;
   readonly #oldest: StatementSync;
   readonly #newest: StatementSync;
@@ -49,6 +55,9 @@ export class ChunkTable {
     this.tier = tier;
     // Each walks the table's own key.
     this.#get = db.prepare(`SELECT samples, attempts FROM ${tier.table} WHERE slot = ?`);
+    this.#attempts = db.prepare(
+      `SELECT slot, attempts FROM ${tier.table} WHERE slot BETWEEN ? AND ? AND attempts IS NOT NULL`,
+    );
     this.#put = db.prepare(`INSERT OR REPLACE INTO ${tier.table} (slot, samples, attempts) VALUES (?, ?, ?)`);
     this.#oldest = db.prepare(`SELECT min(slot) AS slot FROM ${tier.table}`);
     this.#newest = db.prepare(`SELECT max(slot) AS slot FROM ${tier.table}`);
@@ -59,6 +68,14 @@ export class ChunkTable {
     const row = this.#get.get(slotOf(span, series));
     if (row === undefined) return null;
     return { samples: bytesOf(row['samples']), attempts: bytesOf(row['attempts']) };
+  }
+
+  /** What was attempted within a span by the series of a range of numbers, both ends among them. */
+  attempts(span: number, first: number, last: number): { series: number; attempts: Uint8Array }[] {
+    return this.#attempts.all(slotOf(span, first), slotOf(span, last)).flatMap((row) => {
+      const attempts = bytesOf(row['attempts']);
+      return attempts === null ? [] : [{ series: Number(row['slot']) % MAX_SERIES, attempts }];
+    });
   }
 
   put(span: number, series: number, chunk: Chunk): void {

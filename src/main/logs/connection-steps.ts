@@ -3,11 +3,17 @@ import { HeadwayError, toWireError } from '../../contract/errors.ts';
 import type { TestStep } from '../../contract/connection-test.ts';
 import type { LogHostSettings, LogInput } from '../../contract/settings.ts';
 import { dockerError } from './docker-input.ts';
+import { groupKind } from './group-kinds.ts';
+import type { HostLink } from './host-link.ts';
+import { MAX_MEMBERS } from './input-group.ts';
 import { journalError } from './journal-input.ts';
-import { inputName } from './log-input.ts';
+import { kubernetesError } from './kubernetes-input.ts';
+import { LocalLink } from './local-link.ts';
+import { hostLabel, inputName } from './log-input.ts';
 import { runToEnd, type RemoteEnd } from './remote-run.ts';
 import { phases, SshConnection, type Phase, type SshDeps } from './ssh-connection.ts';
-import { exitCode, probeInput } from './tail-command.ts';
+import { exitCode } from './remote-script.ts';
+import { probeInput } from './probe-command.ts';
 
 type Report = (step: TestStep) => void;
 type Found = Pick<TestStep, 'state' | 'detail' | 'error'>;
@@ -33,14 +39,17 @@ async function testLogHost(
   report: Report,
   signal: AbortSignal,
 ): Promise<void> {
-  const where = `${settings.user}@${settings.host}:${settings.port}`;
+  const where = hostLabel(settings);
   const titles: Record<Phase, string> = {
     resolve: `Resolve ${settings.host}`,
     connect: `Connect to ${settings.host}:${settings.port}`,
     'host-key': `Check the host key of ${settings.host}`,
-    authenticate: `Log in as ${settings.user}`,
+    authenticate: settings.user === '' ? `Log in to ${settings.host}` : `Log in as ${settings.user}`,
   };
-  const phaseSteps = phases.map((phase) => new Step(`${prefix}.${phase}`, titles[phase], report));
+  const isLocal = settings.auth.kind === 'local';
+  const phaseSteps = (isLocal ? [] : phases).map(
+    (phase) => new Step(`${prefix}.${phase}`, titles[phase], report),
+  );
   const inputSteps = settings.inputs.map((input, index) => ({
     input,
     step: new Step(`${prefix}.input.${index}`, `Read ${inputName(input)} on ${settings.host}`, report),
@@ -48,13 +57,15 @@ async function testLogHost(
   const waiting = [...phaseSteps];
   try {
     waiting[0]?.begin();
-    await using connection = await SshConnection.open(settings, deps, signal, (_phase, detail) => {
-      waiting.shift()?.end({ state: 'ok', detail, error: null });
-      waiting[0]?.begin();
-    });
+    await using link = isLocal
+      ? new LocalLink()
+      : await SshConnection.open(settings, deps, signal, (_phase, detail) => {
+          waiting.shift()?.end({ state: 'ok', detail, error: null });
+          waiting[0]?.begin();
+        });
     for (const { input, step } of inputSteps) {
       step.begin();
-      step.end(await testInput(input, where, connection, signal));
+      step.end(await testInput(input, where, link, signal));
     }
   } catch (error) {
     // A connection that breaks during the inputs fails the input that was being tested.
@@ -67,11 +78,11 @@ async function testLogHost(
 async function testInput(
   input: LogInput,
   where: string,
-  connection: SshConnection,
+  link: HostLink,
   signal: AbortSignal,
 ): Promise<Found> {
   const answer = await runToEnd(
-    connection,
+    link,
     probeInput(input),
     AbortSignal.any([signal, AbortSignal.timeout(15_000)]),
   );
@@ -91,7 +102,36 @@ async function testInput(
         return failed(journalError(where, answer.code, answer.stderr));
       if (answer.stdout !== '') return ok(answer.stdout);
       return warning(`The journal has no entry of ${input.unit} yet. Check the name of the unit.`);
+    case 'command':
+      if (answer.code === 0) return ok('it is there; it is not run for a test');
+      return failed(
+        new HeadwayError(
+          'command-failed',
+          `${input.command[0] ?? ''} is not there on ${where}, or not in the PATH of a login without a terminal.`,
+        ),
+      );
+    case 'kubernetes':
+      if (input.pod === undefined) return groupFound(input, where, answer);
+      if (answer.code !== 0) {
+        const pod = { namespace: input.namespace, pod: `pod ${input.pod}` };
+        return failed(kubernetesError(pod, where, answer.code, answer.stderr));
+      }
+      return ok(answer.stdout);
+    case 'files':
+    case 'docker-label':
+      return groupFound(input, where, answer);
   }
+}
+
+function groupFound(input: LogInput, where: string, answer: RemoteEnd & { stdout: string }): Found {
+  const kind = groupKind(input, where);
+  const error = kind?.error(answer) ?? null;
+  if (error !== null) return failed(error);
+  const names = kind?.members(answer.stdout).map(({ name }) => name) ?? [];
+  if (names.length === 0) return warning('There is nothing like it now. What appears later is read.');
+  const shown = names.slice(0, 5).join(', ') + (names.length > 5 ? ', …' : '');
+  if (names.length <= MAX_MEMBERS) return ok(`${names.length} found: ${shown}`);
+  return warning(`${names.length} found, of which at most ${MAX_MEMBERS} are read: ${shown}`);
 }
 
 function fileFound(path: string, where: string, answer: RemoteEnd & { stdout: string }): Found {

@@ -1,4 +1,5 @@
 // A log file, read exactly: the place in it is an inode and an offset, proven by the bytes before the offset.
+import { z } from 'zod';
 import { HeadwayError } from '../../contract/errors.ts';
 import { FrameReader, type Frame } from './frame-reader.ts';
 import { LineSplitter } from './line-splitter.ts';
@@ -6,7 +7,8 @@ import type { ParsedLine } from './log-events.ts';
 import type { InputEnd, InputEvent, InputReader } from './log-input.ts';
 import { ownLine, parseLine } from './parse-line.ts';
 import type { RemoteEnd } from './remote-run.ts';
-import { exitCode, followFile, type RemoteScript } from './tail-command.ts';
+import { exitCode, type RemoteScript } from './remote-script.ts';
+import { followFile } from './tail-command.ts';
 
 /** Read again at each start, to see that the file still holds what it held. */
 const PROOF_BYTES = 256;
@@ -14,11 +16,22 @@ const PROOF_BYTES = 256;
 const CONTEXT_BYTES = 65_536;
 const NEWLINE = 0x0a;
 
+const placeSchema = z.object({
+  inode: z.string().regex(/^\d+$/),
+  offset: z.int().nonnegative(),
+  /** The bytes before `offset`, base64. */
+  proof: z.base64(),
+});
+/** `waiting`: there was no file yet, so that the next one is new from its first byte. */
+const keptSchema = z.union([placeSchema, z.literal('waiting')]);
+
 export interface FileInputOptions {
   /** More than this is not caught up with; a gap line tells what was left out. 64 MB unless told otherwise. */
   catchUpBytes?: number;
   /** Seconds between two looks at the file. */
   pollSeconds?: number;
+  /** It appeared while it was looked for: all of it counts, not only its end. */
+  isNew?: boolean;
 }
 
 export class FileInput implements InputReader {
@@ -30,6 +43,8 @@ export class FileInput implements InputReader {
   #place: { inode: string; offset: number } | null = null;
   /** The last bytes before `offset`, at most PROOF_BYTES. */
   #proof = Buffer.alloc(0);
+  /** Behind the last whole line: what a restart can go on from, since an unfinished line is lost with us. */
+  #lineEnd: { inode: string; offset: number; proof: Buffer } | null = null;
   /** What the host has yet to repeat before anything new counts. */
   #toProve = Buffer.alloc(0);
   #toLineEnd = false;
@@ -41,7 +56,8 @@ export class FileInput implements InputReader {
 
   constructor(path: string, options: FileInputOptions = {}) {
     this.#path = path;
-    this.#options = { catchUpBytes: 64 * 1_048_576, pollSeconds: 0.25, ...options };
+    this.#options = { catchUpBytes: 64 * 1_048_576, pollSeconds: 0.25, isNew: false, ...options };
+    this.#allIsNew = this.#options.isNew;
   }
 
   begin(): RemoteScript {
@@ -71,6 +87,26 @@ export class FileInput implements InputReader {
       }
       if (restart) return;
     }
+  }
+
+  place(): z.infer<typeof keptSchema> | null {
+    if (this.#lineEnd !== null) return { ...this.#lineEnd, proof: this.#lineEnd.proof.toString('base64') };
+    return this.#place === null && this.#allIsNew ? 'waiting' : null;
+  }
+
+  restore(place: unknown): boolean {
+    const { data: kept } = keptSchema.safeParse(place);
+    if (kept === undefined) return false;
+    if (kept === 'waiting') {
+      this.#allIsNew = true;
+      return true;
+    }
+    const { inode, offset } = kept;
+    this.#goTo({ inode, offset });
+    this.#proof = Buffer.from(kept.proof, 'base64');
+    if (this.#proof.length > offset) return false;
+    this.#lineEnd = { inode, offset, proof: this.#proof };
+    return true;
   }
 
   ended(end: RemoteEnd, host: string): InputEnd {
@@ -128,6 +164,8 @@ export class FileInput implements InputReader {
       yield* this.#finishLine(nowMs);
       this.#goTo({ inode, offset: start });
       this.#toLineEnd = start > 0;
+      // Where a line begins is not known yet.
+      if (start > 0) this.#lineEnd = null;
     }
     if (this.#toProve.length === 0) yield* this.#resume();
   }
@@ -149,6 +187,14 @@ export class FileInput implements InputReader {
     }
     // The script opens a file before it sends from it.
     if (this.#place === null || bytes.length === 0) return;
+    const lineEnd = bytes.lastIndexOf(NEWLINE) + 1;
+    if (lineEnd > 0) {
+      const proof = Buffer.concat([
+        this.#proof,
+        bytes.subarray(Math.max(0, lineEnd - PROOF_BYTES), lineEnd),
+      ]).subarray(-PROOF_BYTES);
+      this.#lineEnd = { inode: this.#place.inode, offset: this.#place.offset + lineEnd, proof };
+    }
     this.#place.offset += bytes.length;
     this.#proof = Buffer.concat([this.#proof, bytes.subarray(-PROOF_BYTES)]).subarray(-PROOF_BYTES);
     if (this.#toLineEnd) {
@@ -180,6 +226,7 @@ export class FileInput implements InputReader {
 
   #goTo(place: { inode: string; offset: number } | null): void {
     this.#place = place;
+    this.#lineEnd = place === null ? null : { ...place, proof: Buffer.alloc(0) };
     this.#proof = Buffer.alloc(0);
     this.#toProve = Buffer.alloc(0);
     this.#toLineEnd = false;

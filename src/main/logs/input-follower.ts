@@ -2,12 +2,24 @@
 import { setImmediate as breathe, setTimeout as sleep } from 'node:timers/promises';
 import { HeadwayError, type WireError } from '../../contract/errors.ts';
 import type { LogHostState } from '../../contract/live.ts';
+import type { HostLink } from './host-link.ts';
 import { LineBatches } from './line-batches.ts';
 import type { LogListener } from './log-events.ts';
 import type { InputReader } from './log-input.ts';
+import type { KeptPlace, LogPlaces } from './log-places.ts';
 import { ownLine } from './parse-line.ts';
 import { startRun } from './remote-run.ts';
-import type { SshConnection } from './ssh-connection.ts';
+
+export interface InputFollowerOptions {
+  /** Unique within the connection. */
+  label: string;
+  /** How errors call the host. */
+  host: string;
+  reader: InputReader;
+  listener: LogListener;
+  places: LogPlaces;
+  now: () => number;
+}
 
 /** Longer than this the main loop is never held by parsing. */
 const SLICE_MS = 4;
@@ -23,22 +35,48 @@ export class InputFollower {
   /** Since when the connection is lost; null while it stands, and before the first one. */
   #lostAtMs: number | null = null;
   #wasLive = false;
+  #places: LogPlaces;
+  /** What the first announcement after a restart says; null when there was none, or it was said. */
+  #restored: KeptPlace | null = null;
+  /** Whether lines of the present chunk are still to come, so that the reader's place is ahead of its lines. */
+  #isReading = false;
+  /** The place behind the last whole chunk, and the one whose lines were handed over. */
+  #readTo: unknown = null;
+  #handedOverTo: unknown = null;
+  #readToAtMs = 0;
 
-  constructor(label: string, host: string, reader: InputReader, listener: LogListener, now: () => number) {
+  constructor(options: InputFollowerOptions) {
+    const { label, listener } = options;
     this.label = label;
-    this.#reader = reader;
-    this.#host = host;
+    this.#reader = options.reader;
+    this.#host = options.host;
     this.#listener = listener;
-    this.#now = now;
-    this.#batches = new LineBatches((lines) => listener.lines(label, lines));
+    this.#now = options.now;
+    this.#places = options.places;
+    this.#batches = new LineBatches((lines) => {
+      listener.lines(label, lines);
+      this.#handedOverTo = this.#readTo;
+      this.#places.moved(label, () => this.#place());
+    });
+  }
+
+  /** Goes on where an earlier life of Headway was. To be called once, before the first `follow`. */
+  async restore(): Promise<void> {
+    const kept = await this.#places.find(this.label);
+    if (kept === null || !this.#reader.restore(kept.place)) return;
+    this.#restored = kept;
+    this.#lostAtMs = kept.atMs;
+    this.#wasLive = true;
+    this.#readTo = kept.place;
+    this.#handedOverTo = kept.place;
   }
 
   /** Reads until `signal` aborts. A failing input is tried again by itself and disturbs no other. */
-  async follow(connection: SshConnection, signal: AbortSignal): Promise<void> {
+  async follow(link: HostLink, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       let retryMs: number;
       try {
-        retryMs = await this.#runOnce(connection, signal);
+        retryMs = await this.#runOnce(link, signal);
       } catch (error) {
         if (isAborted(signal)) break;
         this.#setState('failed', toInputError(error, this.label));
@@ -54,15 +92,23 @@ export class InputFollower {
     this.#setState(state, error);
   }
 
-  /** Hands over the last lines. */
-  flush(): void {
+  /** Hands over the last lines and writes down where they end. Only while nothing follows. */
+  async settle(): Promise<void> {
     this.#batches.flush();
+    // Never reached since the restart: what was known then is all that is known.
+    const kept = this.#restored ?? { place: this.#reader.place(), atMs: this.#now(), settled: true };
+    await this.#places.settle(this.label, kept);
+  }
+
+  /** Behind the last line that was handed over, as exactly as is known without waiting for a chunk's end. */
+  #place(): unknown {
+    return this.#isReading || !this.#batches.isEmpty ? this.#handedOverTo : this.#reader.place();
   }
 
   /** @returns after how many ms to begin again. */
-  async #runOnce(connection: SshConnection, signal: AbortSignal): Promise<number> {
+  async #runOnce(link: HostLink, signal: AbortSignal): Promise<number> {
     const stop = new AbortController();
-    const run = await startRun(connection, this.#reader.begin(), AbortSignal.any([signal, stop.signal]));
+    const run = await startRun(link, this.#reader.begin(), AbortSignal.any([signal, stop.signal]));
     try {
       if (await this.#readAll(run.output)) return 0;
     } finally {
@@ -79,10 +125,12 @@ export class InputFollower {
   /** @returns whether the reader asked for another run. */
   async #readAll(output: AsyncIterable<Buffer>): Promise<boolean> {
     for await (const chunk of output) {
+      this.#isReading = true;
       let sliceEndsAt = performance.now() + SLICE_MS;
       for (const event of this.#reader.read(chunk, this.#now())) {
         switch (event.kind) {
           case 'restart':
+            this.#isReading = false;
             return true;
           case 'waiting':
             this.#setState('waiting-for-file', null);
@@ -101,17 +149,37 @@ export class InputFollower {
           sliceEndsAt = performance.now() + SLICE_MS;
         }
       }
+      this.#chunkIsRead();
     }
     return false;
+  }
+
+  #chunkIsRead(): void {
+    this.#isReading = false;
+    const nowMs = this.#now();
+    if (nowMs - this.#readToAtMs < 1_000) return;
+    this.#readToAtMs = nowMs;
+    this.#readTo = this.#reader.place();
   }
 
   #announceReconnect(exact: boolean): void {
     this.#wasLive = true;
     if (this.#lostAtMs === null) return;
     const seconds = ((this.#now() - this.#lostAtMs) / 1000).toFixed(1);
-    const text = `Connected again after ${seconds} s${exact ? '; nothing is missing' : ''}.`;
     this.#lostAtMs = null;
-    void this.#batches.add(ownLine('reconnect', text, this.#now()));
+    const restored = this.#restored;
+    this.#restored = null;
+    const found = exact ? '; nothing is missing' : '';
+    if (restored === null) {
+      void this.#batches.add(
+        ownLine('reconnect', `Connected again after ${seconds} s${found}.`, this.#now()),
+      );
+      return;
+    }
+    void this.#batches.add(ownLine('reconnect', `Headway reads on after ${seconds} s${found}.`, this.#now()));
+    if (restored.settled) return;
+    const text = 'Headway had ended without a stop: the last lines before it may stand here a second time.';
+    void this.#batches.add(ownLine('note', text, this.#now()));
   }
 
   #setState(state: LogHostState['state'], error: HeadwayError | null): void {

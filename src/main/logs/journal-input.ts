@@ -6,7 +6,8 @@ import { inertText, LineSplitter } from './line-splitter.ts';
 import type { InputEnd, InputEvent, InputReader } from './log-input.ts';
 import { ownLine, parseLine } from './parse-line.ts';
 import type { RemoteEnd } from './remote-run.ts';
-import { exitCode, followJournal, type RemoteScript } from './tail-command.ts';
+import { exitCode, type RemoteScript } from './remote-script.ts';
+import { followJournal } from './tail-command.ts';
 
 const FIRST_LINES = 500;
 
@@ -63,6 +64,16 @@ export class JournalInput implements InputReader {
         yield { kind: 'line', line: parseLine(line, nowMs, carried) };
       }
     }
+  }
+
+  place(): string | null {
+    return this.#cursor;
+  }
+
+  restore(place: unknown): boolean {
+    if (typeof place !== 'string' || place === '') return false;
+    this.#cursor = place;
+    return true;
   }
 
   ended(end: RemoteEnd, host: string): InputEnd {

@@ -15,6 +15,10 @@ export class LineBatches {
     this.#deliver = deliver;
   }
 
+  get isEmpty(): boolean {
+    return this.#lines.length === 0;
+  }
+
   /** Takes the line in any case; when the batch is full, the promise tells when there is room again. */
   add(line: ParsedLine): Promise<undefined> | null {
     this.#lines.push(line);

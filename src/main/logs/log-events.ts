@@ -20,4 +20,6 @@ export interface LogListener {
   /** At most every 100 ms, in the order of the file. */
   lines(source: string, lines: ParsedLine[]): void;
   state(state: LogHostState): void;
+  /** An input that had been found is there no more; its state counts no longer. */
+  gone?(label: string): void;
 }

@@ -2,7 +2,7 @@
 import type { LogHostSettings, LogInput } from '../../contract/settings.ts';
 import type { ParsedLine } from './log-events.ts';
 import type { RemoteEnd } from './remote-run.ts';
-import type { RemoteScript } from './tail-command.ts';
+import type { RemoteScript } from './remote-script.ts';
 import type { HeadwayError } from '../../contract/errors.ts';
 
 export type InputEvent =
@@ -19,6 +19,13 @@ export interface InputReader {
   begin(): RemoteScript;
   /** @throws Error when the host's output makes no sense. */
   read(chunk: Buffer, nowMs: number): Iterable<InputEvent>;
+  /**
+   * Where to go on after a restart of Headway, as JSON: behind the last whole line that was read. Null when there is
+   * no such place. Costly for some, so not to be asked for each chunk.
+   */
+  place(): unknown;
+  /** Takes what `place()` gave in an earlier life, before the first `begin()`; false when it makes no sense. */
+  restore(place: unknown): boolean;
   /** What an end of the script means, and when to try again. Never called for a lost connection. */
   ended(end: RemoteEnd, host: string): InputEnd;
 }
@@ -29,7 +36,14 @@ export interface InputEnd {
   retryMs: number;
 }
 
-/** How an input is called in a label: a path, `docker NAME` or `unit NAME`. */
+/** `pod NAME` or `pods SELECTOR`, behind the namespace where one is named. */
+function podsName({ namespace, pod, selector, container }: LogInput & { kind: 'kubernetes' }): string {
+  const within = namespace === undefined ? '' : `${namespace}/`;
+  const which = pod === undefined ? `pods ${within}${selector ?? ''}` : `pod ${within}${pod}`;
+  return container === undefined ? which : `${which} ${container}`;
+}
+
+/** How an input is called in a label: a path, `docker NAME`, `unit NAME` … */
 export function inputName(input: LogInput): string {
   switch (input.kind) {
     case 'file':
@@ -38,10 +52,26 @@ export function inputName(input: LogInput): string {
       return `docker ${input.container}`;
     case 'journal':
       return `unit ${input.unit}`;
+    case 'files':
+      return input.pattern;
+    case 'docker-label':
+      return `docker ${input.label}`;
+    case 'kubernetes':
+      return podsName(input);
+    case 'command':
+      return `command ${input.command.join(' ')}`;
   }
 }
 
+type Host = Pick<LogHostSettings, 'user' | 'host' | 'port' | 'auth'>;
+
+/** `user@host:port` as the settings have it; without a user when the SSH config is to name one. */
+export function hostLabel({ user, host, port, auth }: Host): string {
+  if (auth.kind === 'local') return host;
+  return `${user === '' ? '' : `${user}@`}${host}:${port}`;
+}
+
 /** `user@host:port input`, unique within a connection. */
-export function inputLabel(settings: Omit<LogHostSettings, 'inputs' | 'auth'>, input: LogInput): string {
-  return `${settings.user}@${settings.host}:${settings.port} ${inputName(input)}`;
+export function inputLabel(settings: Host, input: LogInput): string {
+  return `${hostLabel(settings)} ${inputName(input)}`;
 }

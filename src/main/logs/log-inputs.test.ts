@@ -1,10 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
-import { DockerInput } from './docker-input.ts';
+import { dockerCarrier } from './docker-input.ts';
 import { FileInput } from './file-input.ts';
 import { JournalInput } from './journal-input.ts';
 import type { InputReader } from './log-input.ts';
-import { exitCode, quote } from './tail-command.ts';
+import { exitCode, quote } from './remote-script.ts';
+import { StampedInput } from './stamped-input.ts';
 
 /** What a reader makes of some output, as words: `line`, `gap: …`, `[resumed exact]`. */
 function read(reader: InputReader, output: string): string[] {
@@ -103,7 +104,7 @@ describe('DockerInput', () => {
   const stamp = (second: number) => `2026-01-09T12:34:${String(second).padStart(2, '0')}.000000000Z`;
 
   it('leaves out what it knows, equal lines and lines out of order included', () => {
-    const docker = new DockerInput('postal');
+    const docker = new StampedInput(dockerCarrier('postal'));
     expect(docker.begin().command).toContain(`'--tail' '500'`);
     const first = `${stamp(2)} same\n${stamp(2)} same\n${stamp(1)} late\n`;
     expect(read(docker, first)).toEqual(['[resumed]', 'same', 'same', 'late']);
@@ -112,7 +113,7 @@ describe('DockerInput', () => {
   });
 
   it("takes what has no timestamp for the client's own complaint", () => {
-    const docker = new DockerInput('postal');
+    const docker = new StampedInput(dockerCarrier('postal'));
     docker.begin();
     expect(
       read(docker, 'Error response from daemon: configured logging driver does not support reading\n'),

@@ -1,17 +1,29 @@
-// All log inputs of one host over one SSH connection, for as long as they are wanted.
+// All log inputs of one host, over SSH or on this computer, for as long as they are wanted.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HeadwayError, type ErrorCode } from '../../contract/errors.ts';
 import type { LogHostSettings, LogInput } from '../../contract/settings.ts';
-import { DockerInput } from './docker-input.ts';
+import { CommandInput } from './command-input.ts';
+import { dockerCarrier } from './docker-input.ts';
 import { FileInput } from './file-input.ts';
+import { groupKind } from './group-kinds.ts';
 import { InputFollower } from './input-follower.ts';
+import { InputGroup } from './input-group.ts';
 import { JournalInput } from './journal-input.ts';
 import type { LogListener } from './log-events.ts';
-import { inputLabel, type InputReader } from './log-input.ts';
-import { SshConnection, type SshDeps } from './ssh-connection.ts';
+import { podCarrier } from './kubernetes-input.ts';
+import { hostLabel, inputLabel, type InputReader } from './log-input.ts';
+import { LocalLink } from './local-link.ts';
+import type { LogPlaces } from './log-places.ts';
+import type { SshDeps } from './ssh-connection.ts';
+import { SshPool } from './ssh-pool.ts';
+import { StampedInput } from './stamped-input.ts';
 
 export interface LogTailDeps extends SshDeps {
   now: () => number;
+  /** Where inputs were read to when Headway last stopped. */
+  places: LogPlaces;
+  /** Between two looks for files, containers or pods; 5 s unless told otherwise. */
+  lookMs?: number;
   /** In [0, 1), for jitter: a host that comes back is not met by everyone at once. */
   random: () => number;
 }
@@ -33,22 +45,30 @@ const REFUSALS: ReadonlySet<ErrorCode> = new Set([
 /**
  * Idle → running (connecting → live → reconnecting → …) → idle. Every input tells its own state; the connection
  * is their common fate. Start and stop may be called at any time and any number of times; a stopped tail may be
- * started again and goes on where it was.
+ * started again and goes on where it was, and so does a new one that is given the same places.
  */
 export class LogTail implements AsyncDisposable {
   #settings: LogHostSettings;
   #deps: LogTailDeps;
-  #inputs: InputFollower[];
+  #inputs: (InputFollower | InputGroup)[];
   #stop: AbortController | null = null;
+  #isRestored = false;
   #ended: Promise<void> = Promise.resolve();
 
   constructor(settings: LogHostSettings, listener: LogListener, deps: LogTailDeps) {
     this.#settings = settings;
     this.#deps = deps;
-    this.#inputs = settings.inputs.map(
-      (input) =>
-        new InputFollower(inputLabel(settings, input), settings.host, openInput(input), listener, deps.now),
-    );
+    const { places, now } = deps;
+    const { host } = settings;
+    this.#inputs = settings.inputs.map((input) => {
+      const label = inputLabel(settings, input);
+      const kind = groupKind(input, host);
+      if (kind !== null) {
+        const prefix = `${hostLabel(settings)} `;
+        return new InputGroup({ prefix, label, host, kind, listener, places, now, lookMs: deps.lookMs });
+      }
+      return new InputFollower({ label, host, reader: openInput(input, now), listener, places, now });
+    });
   }
 
   start(): void {
@@ -73,6 +93,8 @@ export class LogTail implements AsyncDisposable {
   async #run(signal: AbortSignal): Promise<void> {
     let failures = 0;
     this.#tell('connecting', null);
+    if (!this.#isRestored) await Promise.all(this.#inputs.map((input) => input.restore()));
+    this.#isRestored = true;
     while (!isAborted(signal)) {
       const startedAtMs = this.#deps.now();
       const error = await this.#connectAndFollow(signal);
@@ -84,17 +106,20 @@ export class LogTail implements AsyncDisposable {
       failures = Math.min(failures + 1, 16);
       await this.#wait(refused ? REFUSED_RETRY_MS : backoffMs * (0.5 + this.#deps.random() / 2), signal);
     }
-    for (const input of this.#inputs) input.flush();
+    await Promise.all(this.#inputs.map((input) => input.settle()));
   }
 
   /** @returns why it ended; null when it was closed without a word. */
   async #connectAndFollow(signal: AbortSignal): Promise<HeadwayError | null> {
     try {
-      await using connection = await SshConnection.open(this.#settings, this.#deps, signal);
+      await using link =
+        this.#settings.auth.kind === 'local'
+          ? new LocalLink()
+          : await SshPool.open(this.#settings, this.#deps, signal);
       const lost = new AbortController();
-      const reason = connection.closed.finally(() => lost.abort());
+      const reason = link.closed.finally(() => lost.abort());
       const either = AbortSignal.any([signal, lost.signal]);
-      await Promise.all(this.#inputs.map((input) => input.follow(connection, either)));
+      await Promise.all(this.#inputs.map((input) => input.follow(link, either)));
       return isAborted(signal) ? null : await reason;
     } catch (error) {
       if (error instanceof HeadwayError) return error;
@@ -121,14 +146,24 @@ export class LogTail implements AsyncDisposable {
   }
 }
 
-function openInput(input: LogInput): InputReader {
+/** For an input that is one by itself. */
+function openInput(input: LogInput, now: () => number): InputReader {
   switch (input.kind) {
     case 'file':
       return new FileInput(input.path);
     case 'docker':
-      return new DockerInput(input.container);
+      return new StampedInput(dockerCarrier(input.container));
     case 'journal':
       return new JournalInput(input.unit);
+    case 'kubernetes': {
+      const { namespace, pod = '', container } = input;
+      return new StampedInput(podCarrier({ namespace, pod, container }));
+    }
+    case 'command':
+      return new CommandInput(input.command, now);
+    case 'files':
+    case 'docker-label':
+      throw new Error(`${input.kind} is a group of inputs`);
   }
 }
 

@@ -1,6 +1,6 @@
 // Running a script of tail-command.ts on a host: its output, its complaints, its end.
-import type { SshConnection } from './ssh-connection.ts';
-import { BEGIN, type RemoteScript } from './tail-command.ts';
+import type { HostLink } from './host-link.ts';
+import { BEGIN, type RemoteScript } from './remote-script.ts';
 
 const MAX_STDERR_LENGTH = 16_384;
 const MAX_GREETING_BYTES = 4_096;
@@ -20,27 +20,22 @@ export interface RemoteRun {
 }
 
 export async function startRun(
-  connection: SshConnection,
+  link: HostLink,
   script: RemoteScript,
   signal: AbortSignal,
 ): Promise<RemoteRun> {
-  const channel = await connection.exec(script.command);
+  const command = await link.exec(script.command);
   let stderr = '';
-  let code: number | null = null;
   const greeting = new Greeting();
-  channel.stderr.on('data', (chunk: Buffer) => {
+  command.onComplaint((chunk) => {
     stderr = (stderr + chunk.toString('utf8')).slice(0, MAX_STDERR_LENGTH);
   });
-  channel.on('exit', (exit: number | null) => (code = exit));
-  // A cut connection shows as an end without a code; the connection itself tells why.
-  channel.on('error', () => undefined);
   const close = () => {
-    channel.close();
-    // Whoever stopped reads no more; unread output would keep the channel from closing.
-    channel.resume();
+    command.end();
+    // Whoever stopped reads no more; unread output would keep it from closing.
+    command.output.resume();
   };
-  const closed = new Promise<void>((resolve) => channel.once('close', () => resolve()));
-  const ended = Promise.all([closed, greeting.read]).then(() => {
+  const ended = Promise.all([command.ended, greeting.read]).then(([code]) => {
     signal.removeEventListener('abort', close);
     const begin = stderr.indexOf(`${BEGIN}\n`);
     const ours = begin < 0 ? `${stderr}\n${greeting.refusal}` : stderr.slice(begin + BEGIN.length);
@@ -48,17 +43,17 @@ export async function startRun(
   });
   if (signal.aborted) close();
   else signal.addEventListener('abort', close, { once: true });
-  channel.write(script.script);
-  return { output: greeting.leaveOut(channel), ended };
+  command.send(script.script);
+  return { output: greeting.leaveOut(command.output), ended };
 }
 
 /** Runs a script that ends by itself and answers with a few words. */
 export async function runToEnd(
-  connection: SshConnection,
+  link: HostLink,
   script: RemoteScript,
   signal: AbortSignal,
 ): Promise<RemoteEnd & { stdout: string }> {
-  const run = await startRun(connection, script, signal);
+  const run = await startRun(link, script, signal);
   let stdout = '';
   for await (const chunk of run.output) {
     if (stdout.length < MAX_STDERR_LENGTH) stdout += chunk.toString('utf8');

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { expandHome, readAlias, resolveAlias } from './ssh-alias.ts';
+import { expandHome, readSshConfig, resolveAlias } from './ssh-alias.ts';
 
 const config = `
 Host worker-* !worker-9
@@ -19,23 +19,41 @@ describe('the SSH config', () => {
     expect(resolveAlias(config, 'worker-1', '/home/me')).toEqual({
       hostName: 'worker-1.example.com',
       port: 2222,
+      user: null,
       identityFiles: ['/home/me/.ssh/worker'],
-      proxy: null,
+      identitiesOnly: false,
+      jumps: [],
+      proxyCommand: null,
     });
     expect(resolveAlias(config, 'worker-9')).toMatchObject({ hostName: 'worker-9', port: null });
   });
 
-  it('tells of a hop that cannot be taken', () => {
-    expect(resolveAlias(config, 'far').proxy).toBe('bastion');
+  it('gives user, keys alone, and the way through hops or a program, whichever stands first', () => {
+    const text = `
+Host a
+  User deploy
+  IdentitiesOnly yes
+  ProxyJump one, root@two:2200
+  ProxyCommand nc %h %p
+Host b
+  ProxyCommand nc -X 5 %h %p
+  ProxyJump one
+Host c
+  ProxyCommand none
+Host d
+  ProxyJump none
+`;
+    const a = { user: 'deploy', identitiesOnly: true, jumps: ['one', 'root@two:2200'], proxyCommand: null };
+    expect(resolveAlias(text, 'a')).toMatchObject(a);
+    expect(resolveAlias(text, 'b')).toMatchObject({ jumps: [], proxyCommand: 'nc -X 5 %h %p' });
+    for (const host of ['c', 'd']) {
+      expect(resolveAlias(text, host)).toMatchObject({ jumps: [], proxyCommand: null });
+    }
   });
 
   it('says nothing when it is not there', async () => {
-    expect(await readAlias('/nonexistent', 'far')).toEqual({
-      hostName: 'far',
-      port: null,
-      identityFiles: [],
-      proxy: null,
-    });
+    expect(await readSshConfig('/nonexistent')).toBe('');
+    expect(resolveAlias('', 'far')).toMatchObject({ hostName: 'far', port: null, user: null, jumps: [] });
   });
 
   it('knows the home folder only at the front of a path', () => {

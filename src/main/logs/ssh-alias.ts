@@ -9,17 +9,24 @@ export interface SshAlias {
   /** Where to connect; the name itself when the config does not rename it. */
   hostName: string;
   port: number | null;
+  user: string | null;
   /** Private keys named for the host, absolute. */
   identityFiles: string[];
-  /** The hop the config asks for, which Headway cannot take yet; null when there is none. */
-  proxy: string | null;
+  /** Whether the agent may offer no other keys than those of `identityFiles`. */
+  identitiesOnly: boolean;
+  /** The hops on the way as the config writes them, first hop first; empty for none. */
+  jumps: string[];
+  /** A program the config wants in place of a connection; null when there is none. */
+  proxyCommand: string | null;
 }
 
 const words = z.union([z.string(), z.array(z.string())]).optional();
 const aliasSchema = z.object({
   hostname: words,
   port: words,
+  user: words,
   identityfile: words,
+  identitiesonly: words,
   proxyjump: words,
   proxycommand: words,
 });
@@ -28,23 +35,30 @@ const aliasSchema = z.object({
 export function resolveAlias(configText: string, host: string, home: string = homedir()): SshAlias {
   const computed = SshConfig.parse(configText).compute(host, { ignoreCase: true, matchExec: false });
   const alias = aliasSchema.parse(computed);
-  const port = Number(first(alias.port));
-  const proxy = first(alias.proxyjump) ?? first(alias.proxycommand) ?? null;
+  // Of the two ways through a hop, the one that stands first in the file counts, as in OpenSSH.
+  const proxy = Object.keys(computed).find((key) => key === 'proxyjump' || key === 'proxycommand');
+  const jump = [alias.proxyjump ?? []].flat().join(',');
+  const command = [alias.proxycommand ?? []].flat().join(' ');
   return {
     hostName: (first(alias.hostname) ?? host).replaceAll('%h', host),
-    port: Number.isInteger(port) && port > 0 && port < 65_536 ? port : null,
+    port: portOf(first(alias.port)),
+    user: first(alias.user) ?? null,
     identityFiles: [alias.identityfile ?? []].flat().map((file) => expandHome(file, home)),
-    proxy: proxy === 'none' ? null : proxy,
+    identitiesOnly: /^(yes|true)$/i.test(first(alias.identitiesonly) ?? ''),
+    jumps:
+      proxy === 'proxyjump' && jump.toLowerCase() !== 'none'
+        ? jump.split(/[\s,]+/).filter((hop) => hop !== '')
+        : [],
+    proxyCommand: proxy === 'proxycommand' && command.toLowerCase() !== 'none' ? command : null,
   };
 }
 
-/** Like `resolveAlias` for a file; a missing or unreadable file says nothing about any host. */
-export async function readAlias(configFile: string, host: string): Promise<SshAlias> {
+/** The text of a config; empty when it is missing or cannot be read, for it is a convenience. */
+export async function readSshConfig(configFile: string): Promise<string> {
   try {
-    return resolveAlias(await readFile(configFile, 'utf8'), host);
+    return await readFile(configFile, 'utf8');
   } catch {
-    // The config is a convenience: without it the settings stand as they are.
-    return { hostName: host, port: null, identityFiles: [], proxy: null };
+    return '';
   }
 }
 
@@ -54,6 +68,12 @@ export function expandHome(file: string, home: string = homedir()): string {
 }
 
 export const DEFAULT_SSH_CONFIG: string = join(homedir(), '.ssh', 'config');
+
+/** The number of a TCP port; null for anything else. */
+export function portOf(text: string | undefined): number | null {
+  const port = Number(text);
+  return Number.isInteger(port) && port > 0 && port < 65_536 ? port : null;
+}
 
 function first(value: string | string[] | undefined): string | undefined {
   return Array.isArray(value) ? value[0] : value;

@@ -1,24 +1,28 @@
-// One SSH connection to a log host, shared by all its inputs: connects, checks the host, logs in, runs commands.
+// One SSH connection to a log host, shared by its inputs: connects, hop by hop, and runs commands.
 import type { LookupAddress } from 'node:dns';
 import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
 import { connect as connectTcp, type LookupFunction, type Socket } from 'node:net';
-import ssh2, { type Client, type ClientChannel, type ServerHostKeyAlgorithm } from 'ssh2';
+import type { Duplex } from 'node:stream';
+import type { Client, ClientChannel } from 'ssh2';
 import { HeadwayError } from '../../contract/errors.ts';
 import type { LogHostSettings } from '../../contract/settings.ts';
+import { abortable } from './abortable.ts';
+import type { HostCommand, HostLink } from './host-link.ts';
 import type { HostKeys } from './host-keys.ts';
-import { fingerprint } from './known-hosts.ts';
-import { readAlias } from './ssh-alias.ts';
-import { explain, isFromOutside, loginRefused, proxyHint } from './ssh-errors.ts';
-import { loginAttempts, type LoginAttempt, type LoginDeps } from './ssh-login.ts';
+import { readSshConfig } from './ssh-alias.ts';
+import { explain, forwardRefused, isFromOutside } from './ssh-errors.ts';
+import { handshake } from './ssh-handshake.ts';
+import { hopAttempts, loginAttempts, type LoginAttempt, type LoginDeps } from './ssh-login.ts';
+import { sshRoute, stationName, type SshStation } from './ssh-route.ts';
 
 export interface SshDeps extends LoginDeps {
   hostKeys: HostKeys;
   /** The config of OpenSSH's client, usually `~/.ssh/config`. */
   sshConfigFile: string;
-  /** How long connecting and logging in may take together; 15 s unless told otherwise. */
+  /** How long connecting to one host and logging in may take together; 15 s unless told otherwise. */
   readyTimeoutMs?: number;
-  /** A peer that answers none of three of these is gone; 10 s unless told otherwise. */
+  /** A peer that answers none of three of these is gone; 7 s unless told otherwise. */
   keepaliveIntervalMs?: number;
 }
 
@@ -28,98 +32,196 @@ export type Phase = (typeof phases)[number];
 /** Tells that a phase is over and what it found. */
 export type OnPhase = (phase: Phase, detail: string) => void;
 
-/** A command that runs on the host. Its channel carries both directions; ending stdin ends the command. */
-export type RemoteCommand = ClientChannel;
-
-export class SshConnection implements AsyncDisposable {
-  /** Settles when the connection is over, with the reason; null when it was closed from here. */
+export class SshConnection implements HostLink {
+  /** Settles when the connection is over, with the reason; null when it was closed without a word. */
   readonly closed: Promise<HeadwayError | null>;
   #client: Client;
-  #socket: Socket;
+  #socket: Duplex;
+  #station: SshStation;
+  /** How it is called in errors. */
   #target: string;
+  /** The hop that carries this connection, owned by it. */
+  #via: SshConnection | null;
+  #failure: HeadwayError | null = null;
 
-  private constructor(client: Client, socket: Socket, target: string, closed: Promise<HeadwayError | null>) {
+  private constructor(client: Client, socket: Duplex, { station, name, via }: Step) {
     this.#client = client;
     this.#socket = socket;
-    this.#target = target;
-    this.closed = closed;
+    this.#station = station;
+    this.#target = name;
+    this.#via = via;
+    this.closed = new Promise((resolve) => {
+      client.on('error', (error) => (this.#failure ??= explain(error, name)));
+      // What ended the hop ended this one.
+      client.once('close', () => resolve(this.#reason));
+    });
   }
 
-  /** Connects and logs in. @throws HeadwayError whose message names the host and the next step. */
+  /**
+   * Connects and logs in, through the hops that the SSH config names. Phases are the target's own: reaching the hops
+   * is a part of connecting to it.
+   * @throws HeadwayError whose message names the host, or the hop, and the next step.
+   */
   static async open(
-    settings: LogHostSettings,
+    settings: Omit<LogHostSettings, 'inputs'>,
     deps: SshDeps,
     signal: AbortSignal,
     onPhase: OnPhase = () => undefined,
   ): Promise<SshConnection> {
+    const route = sshRoute(settings, await readSshConfig(deps.sshConfigFile));
+    const { target } = route;
+    const name = stationName(target);
+    const [nearest] = route.hops;
+    if (nearest !== undefined) onPhase('resolve', `by the hop ${stationName(route.hops.at(-1) ?? nearest)}`);
+    let via: SshConnection | null = null;
+    try {
+      for (const hop of route.hops) {
+        via = await SshConnection.#reach(
+          {
+            station: hop,
+            name: `${stationName(hop)} (a hop on the way to ${name})`,
+            login: () => hopAttempts(hop, settings.auth, deps),
+            via,
+            onPhase: () => undefined,
+          },
+          deps,
+          signal,
+        );
+      }
+      const login = () => loginAttempts(target, settings.auth, deps);
+      return await SshConnection.#reach({ station: target, name, login, via, onPhase }, deps, signal);
+    } catch (error) {
+      await via?.[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Logs in to one station over the network or through the station before. */
+  static async #reach(step: Step, deps: SshDeps, signal: AbortSignal): Promise<SshConnection> {
+    const { station, name, via, login, onPhase } = step;
     const timeoutMs = deps.readyTimeoutMs ?? 15_000;
     const timeout = AbortSignal.timeout(timeoutMs);
     const either = AbortSignal.any([signal, timeout]);
-    const alias = await readAlias(deps.sshConfigFile, settings.host);
-    const host = alias.hostName;
-    const port = settings.port === 22 ? (alias.port ?? 22) : settings.port;
-    const target = `${settings.user}@${host}:${port}`;
     try {
-      const addresses = await abortable(lookup(host, { all: true }), either);
-      onPhase('resolve', addresses.map(({ address }) => address).join(', '));
-      const socket = await openSocket(host, port, addresses, either);
-      onPhase('connect', `${socket.remoteAddress ?? host}:${port}`);
-      const login = () => loginAttempts(settings, alias.identityFiles, deps);
-      return await handshake({ host, port, settings, target, login, socket, deps, signal: either, onPhase });
+      const socket = await (via === null
+        ? overNetwork(station, onPhase, either)
+        : via.#forward(station, name, onPhase, either));
+      const client = await handshake({
+        station,
+        target: name,
+        login,
+        socket,
+        hostKeys: deps.hostKeys,
+        keepaliveIntervalMs: deps.keepaliveIntervalMs,
+        signal: either,
+        onPhase,
+      });
+      return new SshConnection(client, socket, step);
     } catch (error) {
-      if (signal.aborted) throw new HeadwayError('cancelled', `Connecting to ${target} was cancelled.`);
+      if (signal.aborted) throw new HeadwayError('cancelled', `Connecting to ${name} was cancelled.`);
       if (timeout.aborted) {
-        throw new HeadwayError(
-          'timeout',
-          `${target} did not answer within ${timeoutMs / 1000} s.${proxyHint(alias)}`,
-          {
-            retryable: true,
-            cause: error,
-          },
-        );
+        const message = `${name} did not answer within ${timeoutMs / 1000} s.`;
+        throw new HeadwayError('timeout', message, { retryable: true, cause: error });
       }
       if (!isFromOutside(error)) throw error;
-      throw explain(error, target, alias);
+      throw explain(error, name);
     }
-  }
-
-  /** For `handshake` below: only a connection that is logged in becomes an object. */
-  static adopt(client: Client, socket: Socket, target: string): SshConnection {
-    let failure: HeadwayError | null = null;
-    const closed = new Promise<HeadwayError | null>((resolve) => {
-      client.on('error', (error) => (failure ??= explain(error, target, null)));
-      client.once('close', () => resolve(failure));
-    });
-    return new SshConnection(client, socket, target, closed);
   }
 
   /** Starts a command without a terminal. @throws HeadwayError when the server refuses the channel. */
-  async exec(command: string): Promise<RemoteCommand> {
-    const { promise, resolve, reject } = Promise.withResolvers<RemoteCommand>();
+  async exec(command: string): Promise<HostCommand> {
     try {
-      this.#client.exec(command, (error, channel) =>
-        error === undefined ? resolve(channel) : reject(error),
-      );
+      return overChannel(await this.#channel((opened) => this.#client.exec(command, opened)));
     } catch (error) {
-      reject(error instanceof Error ? error : new Error(String(error)));
-    }
-    const lost = this.closed.then((reason) => {
-      throw reason ?? new HeadwayError('unreachable', `The connection to ${this.#target} was closed.`);
-    });
-    try {
-      return await Promise.race([promise, lost]);
-    } catch (error) {
-      throw explain(error, this.#target, null);
+      throw explain(error, this.#target);
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#client.end();
     // A peer that is gone never answers the goodbye.
-    const timer = setTimeout(() => this.#socket.destroy(), 1_000);
+    const timer = setTimeout(() => this.#cut(), 1_000);
     await this.closed;
     clearTimeout(timer);
+    await this.#via?.[Symbol.asyncDispose]();
   }
+
+  /** A connection from this host on to the next one. */
+  async #forward(to: SshStation, name: string, onPhase: OnPhase, signal: AbortSignal): Promise<Duplex> {
+    const opening = this.#channel((opened) =>
+      this.#client.forwardOut('127.0.0.1', 0, to.host, to.port, opened),
+    );
+    try {
+      const channel = await abortable(opening, signal);
+      onPhase('connect', `through the hop ${stationName(this.#station)}`);
+      return channel;
+    } catch (error) {
+      opening.then(
+        (late) => late.close(),
+        () => undefined,
+      );
+      if (signal.aborted) throw error;
+      throw forwardRefused(error, stationName(this.#station), name);
+    }
+  }
+
+  async #channel(
+    open: (opened: (error: Error | undefined, channel: ClientChannel) => void) => void,
+  ): Promise<ClientChannel> {
+    const { promise, resolve, reject } = Promise.withResolvers<ClientChannel>();
+    try {
+      open((error, channel) => (error === undefined ? resolve(channel) : reject(error)));
+    } catch (error) {
+      reject(error instanceof Error ? error : new Error(String(error)));
+    }
+    const lost = this.closed.then((reason) => {
+      throw reason ?? new HeadwayError('unreachable', `The connection to ${this.#target} was closed.`);
+    });
+    return await Promise.race([promise, lost]);
+  }
+
+  #cut(): void {
+    this.#socket.destroy();
+    if (this.#via !== null) this.#via.#cut();
+  }
+
+  get #reason(): HeadwayError | null {
+    return this.#failure ?? (this.#via === null ? null : this.#via.#reason);
+  }
+}
+
+interface Step {
+  station: SshStation;
+  name: string;
+  login: () => Promise<LoginAttempt[]>;
+  via: SshConnection | null;
+  onPhase: OnPhase;
+}
+
+function overChannel(channel: ClientChannel): HostCommand {
+  let code: number | null = null;
+  channel.on('exit', (exit: number | null) => (code = exit));
+  // A cut connection shows as an end without a code; the connection itself tells why.
+  channel.on('error', () => undefined);
+  return {
+    output: channel,
+    onComplaint: (listener) => channel.stderr.on('data', listener),
+    ended: new Promise((resolve) => channel.once('close', () => resolve(code))),
+    send: (text) => channel.write(text),
+    end: () => channel.close(),
+  };
+}
+
+async function overNetwork(
+  { host, port }: SshStation,
+  onPhase: OnPhase,
+  signal: AbortSignal,
+): Promise<Socket> {
+  const addresses = await abortable(lookup(host, { all: true }), signal);
+  onPhase('resolve', addresses.map(({ address }) => address).join(', '));
+  const socket = await openSocket(host, port, addresses, signal);
+  onPhase('connect', `${socket.remoteAddress ?? host}:${port}`);
+  return socket;
 }
 
 /** Tries all addresses as Node does: the next one when the last does not answer at once (RFC 8305). */
@@ -137,124 +239,5 @@ async function openSocket(
   } catch (error) {
     socket.destroy();
     throw error;
-  }
-}
-
-interface Handshake {
-  host: string;
-  port: number;
-  target: string;
-  settings: LogHostSettings;
-  login: () => Promise<LoginAttempt[]>;
-  socket: Socket;
-  deps: SshDeps;
-  signal: AbortSignal;
-  onPhase: OnPhase;
-}
-
-async function handshake(options: Handshake): Promise<SshConnection> {
-  const { host, port, target, settings, login, socket, deps, signal, onPhase } = options;
-  const client = new ssh2.Client();
-  const { promise: ready, resolve, reject } = Promise.withResolvers<undefined>();
-  // Whoever gives up waiting must not leave a late refusal without a listener.
-  ready.catch(() => undefined);
-  await using lockedKeys = new AsyncDisposableStack();
-  const tried: string[] = [];
-  let attempts: LoginAttempt[] | null = null;
-  let accepted: string[] = [];
-  client.once('ready', () => resolve(undefined));
-  client.on('error', (error) => {
-    // An agent that fails is one way less; ssh2 goes on to the next.
-    if (error.level === 'agent') tried.push(`${tried.pop() ?? 'agent'} (${error.message})`);
-    else if (error.level === 'client-authentication') reject(loginRefused(target, tried, accepted));
-    else reject(error);
-  });
-  client.once('close', () => {
-    const message = `${target} closed the connection during the login. Test again.`;
-    reject(new HeadwayError('unreachable', message, { retryable: true }));
-  });
-  try {
-    const known = await deps.hostKeys.knownTypes(host, port);
-    client.connect({
-      sock: socket,
-      username: settings.user,
-      readyTimeout: 0,
-      keepaliveInterval: deps.keepaliveIntervalMs ?? 10_000,
-      keepaliveCountMax: 3,
-      algorithms: { serverHostKey: preferKnown(known) },
-      hostVerifier: (key: Buffer, verify: (valid: boolean) => void) => {
-        deps.hostKeys.check(host, port, key).then(
-          () => {
-            onPhase('host-key', fingerprint(key));
-            verify(true);
-          },
-          (refusal: unknown) => {
-            // First our own word: what ssh2 says of the refusal is only the consequence.
-            reject(refusal);
-            verify(false);
-          },
-        );
-      },
-      // Secrets are looked up only for a host that is known.
-      authHandler: (methodsLeft, _partial, next) => {
-        const tryNext = async () => {
-          // The server tells what it accepts only once a first attempt was refused.
-          if (Array.isArray(methodsLeft)) accepted = methodsLeft;
-          attempts ??= await keepKeys(await login(), lockedKeys);
-          const attempt = attempts.shift();
-          if (attempt !== undefined) tried.push(attempt.title);
-          // `false` ends the attempts; the types of ssh2 leave it out.
-          next(attempt?.method ?? (false as unknown as 'none'));
-        };
-        tryNext().catch(reject);
-      },
-    });
-    await abortable(ready, signal);
-    onPhase('authenticate', tried.at(-1) ?? '');
-    client.removeAllListeners('close');
-    return SshConnection.adopt(client, socket, target);
-  } catch (error) {
-    // The socket's last errors have no one else to go to.
-    client.on('error', () => undefined);
-    client.destroy();
-    socket.destroy();
-    throw error;
-  }
-}
-
-/** Unlocked keys live as long as the login; one that is unlocked after its end is put away at once. */
-async function keepKeys(attempts: LoginAttempt[], login: AsyncDisposableStack): Promise<LoginAttempt[]> {
-  for (const { lockedKey } of attempts) {
-    if (login.disposed) await lockedKey?.[Symbol.asyncDispose]();
-    else login.use(lockedKey);
-  }
-  return attempts;
-}
-
-/** Key types of ssh2, best first; those on file come before, or a good server would look like a changed one. */
-function preferKnown(known: string[]): ServerHostKeyAlgorithm[] {
-  const all: ServerHostKeyAlgorithm[] = [
-    'ssh-ed25519',
-    'ecdsa-sha2-nistp256',
-    'ecdsa-sha2-nistp384',
-    'ecdsa-sha2-nistp521',
-    'rsa-sha2-512',
-    'rsa-sha2-256',
-    'ssh-rsa',
-  ];
-  const onFile = (algorithm: string) =>
-    known.includes(algorithm) || (algorithm.startsWith('rsa-sha2') && known.includes('ssh-rsa'));
-  return [...all.filter(onFile), ...all.filter((algorithm) => !onFile(algorithm))];
-}
-
-async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(new Error('aborted'));
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
   }
 }

@@ -4,8 +4,10 @@ import type { AnyAuthMethod } from 'ssh2';
 import { HeadwayError } from '../../contract/errors.ts';
 import type { SecretRef } from '../../contract/secret-ref.ts';
 import type { LogHostSettings } from '../../contract/settings.ts';
+import { ChosenKeys, publicKeys } from './chosen-keys.ts';
 import { LockedKey, parseKey } from './locked-key.ts';
 import { expandHome } from './ssh-alias.ts';
+import type { SshStation } from './ssh-route.ts';
 
 export interface LoginDeps {
   /** Finds a secret; rejects with HeadwayError `secret-missing`. */
@@ -22,13 +24,16 @@ export interface LoginAttempt {
   lockedKey?: LockedKey;
 }
 
-/** @throws HeadwayError when a key file or a secret cannot be read, before the server is asked anything. */
+/**
+ * The ways the settings name. `auth` is the settings' own word, `station` what the SSH config says of the host.
+ * @throws HeadwayError when a key file or a secret cannot be read, before the server is asked anything.
+ */
 export async function loginAttempts(
-  settings: Pick<LogHostSettings, 'user' | 'auth'>,
-  identityFiles: string[],
+  station: SshStation,
+  auth: LogHostSettings['auth'],
   deps: LoginDeps,
 ): Promise<LoginAttempt[]> {
-  const { user: username, auth } = settings;
+  const { user: username } = station;
   switch (auth.kind) {
     case 'key': {
       const passphrase = auth.passphrase === undefined ? undefined : await deps.secret(auth.passphrase);
@@ -50,24 +55,54 @@ export async function loginAttempts(
       ];
     }
     case 'agent': {
-      const attempts: LoginAttempt[] = [];
-      if (deps.agentSocket !== undefined && deps.agentSocket !== '') {
-        attempts.push({ title: 'agent', method: { type: 'agent', username, agent: deps.agentSocket } });
-      }
-      for (const file of identityFiles) {
-        // A key that is missing or locked is the agent's to offer.
-        const attempt = await withKey(username, file, undefined).catch(() => null);
-        if (attempt !== null) attempts.push(attempt);
-      }
-      if (attempts.length === 0) {
-        throw new HeadwayError(
-          'authentication-failed',
-          `No SSH agent is running (SSH_AUTH_SOCK is not set). Start one and add a key, or name a key file.`,
-        );
-      }
+      const attempts = await configuredAttempts(station, deps);
+      if (attempts.length === 0) throw nothingToOffer();
       return attempts;
     }
+    case 'local':
+      throw new HeadwayError('bad-request', 'This computer is read without SSH; there is no login to it.');
   }
+}
+
+/**
+ * The ways into a hop: the agent and the keys that the config names for it, and last the key of the settings, which
+ * is often the same. A password is the target's alone and is shown to no hop.
+ */
+export async function hopAttempts(
+  station: SshStation,
+  auth: LogHostSettings['auth'],
+  deps: LoginDeps,
+): Promise<LoginAttempt[]> {
+  const attempts = await configuredAttempts(station, deps);
+  const isNamed = auth.kind === 'key' && station.identityFiles.includes(expandHome(auth.file));
+  if (auth.kind === 'key' && !isNamed) attempts.push(...(await loginAttempts(station, auth, deps)));
+  if (attempts.length === 0) throw nothingToOffer();
+  return attempts;
+}
+
+/** The agent, and the keys that the SSH config names. */
+async function configuredAttempts(station: SshStation, deps: LoginDeps): Promise<LoginAttempt[]> {
+  const { user: username, identityFiles, identitiesOnly } = station;
+  const attempts: LoginAttempt[] = [];
+  if (deps.agentSocket !== undefined && deps.agentSocket !== '') {
+    const agent = identitiesOnly
+      ? new ChosenKeys(deps.agentSocket, await publicKeys(identityFiles))
+      : deps.agentSocket;
+    attempts.push({ title: 'agent', method: { type: 'agent', username, agent } });
+  }
+  for (const file of identityFiles) {
+    // A key that is missing or locked is the agent's to offer.
+    const attempt = await withKey(username, file, undefined).catch(() => null);
+    if (attempt !== null) attempts.push(attempt);
+  }
+  return attempts;
+}
+
+function nothingToOffer(): HeadwayError {
+  return new HeadwayError(
+    'authentication-failed',
+    `No SSH agent is running (SSH_AUTH_SOCK is not set). Start one and add a key, or name a key file.`,
+  );
 }
 
 /** Offers the key of a file; a key that is locked with a passphrase is unlocked in a thread of its own. */

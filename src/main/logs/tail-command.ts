@@ -1,28 +1,5 @@
-// The commands that run on a log host: POSIX sh, so that Debian's dash and busybox understand them.
-//
-// A script is sent through the standard input of `sh -s`, for two reasons: `ps` on the host shows the arguments and
-// not a page of script, and the login shell's quoting rules never meet it. After the script the input stays open;
-// its end (channel closed, connection cut, laptop gone) ends the script and all it started. sh hands /dev/null to
-// the standard input of background jobs, which is why each script keeps a duplicate of it on descriptor 5.
-import type { LogInput } from '../../contract/settings.ts';
-
-/** What to send: the command line, and the script for its standard input. */
-export interface RemoteScript {
-  command: string;
-  script: string;
-}
-
-/** One argument for a POSIX shell; nothing in it is ever interpreted. */
-export function quote(argument: string): string {
-  return `'${argument.replaceAll("'", `'\\''`)}'`;
-}
-
-/** The first line of every script's output and of its stderr: what stands before is the login shell's own. */
-export const BEGIN = 'headway:begin';
-
-function remote(script: string, args: (string | number)[]): RemoteScript {
-  return { command: ['exec sh -s --', ...args.map((arg) => quote(String(arg)))].join(' '), script };
-}
+// The scripts that follow a log input on its host. remote-script.ts says how they run.
+import { BEGIN, EXPAND_HOME, exitCode, guarded, NEED, remote, type RemoteScript } from './remote-script.ts';
 
 /** Where to go on in a file: `offset` bytes of the file with this inode are known. */
 interface FilePosition {
@@ -65,54 +42,39 @@ export function followDocker(container: string, from: { since: string } | { tail
   return remote(FOLLOW_DOCKER, [container, ...start]);
 }
 
+export interface PodOptions {
+  /** kubectl's own default when undefined. */
+  namespace: string | undefined;
+  pod: string;
+  /** All of the pod when undefined; lines then begin with `[pod/NAME/CONTAINER] `. */
+  container: string | undefined;
+}
+
+/** Follows a pod as `followDocker` does a container; kubectl cuts the moment down to its second. */
+export function followPod(
+  { namespace, pod, container }: PodOptions,
+  from: { since: string } | { tail: number },
+): RemoteScript {
+  return remote(FOLLOW_POD, [
+    '--timestamps',
+    ...(namespace === undefined ? [] : [`--namespace=${namespace}`]),
+    ...(container === undefined ? ['--all-containers=true', '--prefix=true'] : [`--container=${container}`]),
+    'since' in from ? `--since-time=${from.since}` : `--tail=${from.tail}`,
+    `pod/${pod}`,
+  ]);
+}
+
+/** Runs a program for the lines of its output; they follow its own first one. */
+export function followCommand(command: string[]): RemoteScript {
+  return remote(FOLLOW_COMMAND, command);
+}
+
 /** Follows a unit of the journal, one JSON object per entry; `cursor` itself comes first at a reconnect. */
 export function followJournal(unit: string, from: { cursor: string } | { tail: number }): RemoteScript {
   const start = 'cursor' in from ? ['--no-tail', `--cursor=${from.cursor}`] : ['-n', from.tail];
   const format = ['-o', 'json', '--all', '--output-fields=MESSAGE,PRIORITY', '--no-pager', '-q'];
   return remote(FOLLOW_JOURNAL, ['-u', unit, ...format, ...start]);
 }
-
-/** Runs what a test of an input needs to know: exit 0 and a word, or an exit code and why on stderr. */
-export function probeInput(input: LogInput): RemoteScript {
-  switch (input.kind) {
-    case 'file':
-      return remote(PROBE_FILE, [input.path]);
-    case 'docker':
-      return remote(PROBE_DOCKER, [input.container]);
-    case 'journal':
-      return remote(PROBE_JOURNAL, [input.unit]);
-  }
-}
-
-/** Exit codes of the scripts above sh's own; the probes use them too. */
-export const exitCode = {
-  /** The file is there and cannot be read (sysexits' EX_NOPERM). */
-  unreadable: 77,
-  /** The file shrank while it was read (EX_TEMPFAIL). */
-  changed: 75,
-  /** There is no such file yet (EX_NOINPUT). */
-  missing: 66,
-  commandNotFound: 127,
-} as const;
-
-// The path reaches sh in quotes, which keep its tilde from it.
-const EXPAND_HOME = '  case "$path" in "~/"*) path=$HOME/${path#*/} ;; esac';
-
-// Runs `main` with its input's end as the end of everything. The braces make sh read the script to its end before
-// any of it runs: it comes through the very input that is then handed to the watcher.
-const guarded = (functions: string): string => `${functions}
-{
-  exec 4>&1 5<&0 0</dev/null
-  self=$$ job=
-  ( while read -r _; do :; done <&5; kill -TERM "$self" ) 4>&- >/dev/null 2>&1 &
-  watcher=$!
-  exec 5<&-
-  trap 'kill "$watcher" $job 2>/dev/null' EXIT
-  trap 'exit 0' TERM HUP INT PIPE
-  main "$@"
-  exit
-}
-`;
 
 // `ls -lniLd` yields inode ($1) and size ($6) portably; on a descriptor it tells of the file that is open, whatever
 // its name is by now. `dd` with one block reads exactly the bytes announced and moves the shared file position.
@@ -220,13 +182,6 @@ ${EXPAND_HOME}
   done
 }`);
 
-const NEED = `
-need() {
-  command -v "$1" >/dev/null && return
-  echo "$1: command not found" >&2
-  exit ${exitCode.commandNotFound}
-}`;
-
 // Docker hands a container's stderr to its own stderr; both are the container's log. The client's own complaints
 // are told apart by having no timestamp.
 const FOLLOW_DOCKER = guarded(`${NEED}
@@ -252,32 +207,21 @@ main() {
   wait "$job"
 }`);
 
-// A probe answers and ends by itself; its commands must not read what is left of the script.
-const probe = (body: string): string => `${NEED}
+const FOLLOW_POD = guarded(`${NEED}
+main() {
+  echo ${BEGIN} >&2
+  need kubectl
+  echo ${BEGIN}
+  kubectl logs -f "$@" 2>&1 &
+  job=$!
+  wait "$job"
+}`);
+
+const FOLLOW_COMMAND = guarded(`
 main() {
   echo ${BEGIN} >&2
   echo ${BEGIN}
-${body}
-}
-{ main "$@" </dev/null; exit; }
-`;
-
-const PROBE_FILE = probe(`
-  path=$1
-${EXPAND_HOME}
-  set -- "$path"
-  if ! [ -e "$1" ]; then
-    ls -d -- "$1"
-    exit ${exitCode.missing}
-  fi
-  if ! [ -f "$1" ]; then echo "it is not a file" >&2; exit ${exitCode.unreadable}; fi
-  if ! [ -r "$1" ]; then echo "permission denied" >&2; exit ${exitCode.unreadable}; fi
-  wc -c <"$1"`);
-
-const PROBE_DOCKER = probe(`
-  need docker
-  docker inspect --type container --format '{{.State.Status}}' -- "$1"`);
-
-const PROBE_JOURNAL = probe(`
-  need journalctl
-  journalctl -u "$1" -n 1 -o short-iso --no-pager -q`);
+  "$@" &
+  job=$!
+  wait "$job"
+}`);

@@ -174,6 +174,23 @@ describe('ConnectionMonitor', () => {
     await monitor.stop();
   });
 
+  it('hands every line on to be stored, and says while a tail may bring what was stored before', async () => {
+    const { monitor, clock, lines, log } = await liveMonitor();
+    log.listener.state({ label: 'app.log', state: 'live', sinceMs: clock.now(), error: null });
+    log.listener.lines('app.log', [timingLine('3', 40)]);
+    await clock.advance(10_000);
+    log.listener.lines('app.log', [{ ...timingLine('3', 60), kind: 'gap', timing: null }]);
+    expect(lines.batches).toMatchObject([
+      { connectionId: 'mail', mayBeOld: true, lines: [{ seq: 0, source: 'app.log', kind: 'line' }] },
+      { connectionId: 'mail', mayBeOld: false, lines: [{ seq: 1, source: 'app.log', kind: 'gap' }] },
+    ]);
+    expect(monitor.tenantNames).toEqual([
+      ['3', 'mailflow'],
+      ['17', 'newsletter'],
+    ]);
+    await monitor.stop();
+  });
+
   it('follows one tenant until the source names it no more', async () => {
     const { monitor, clock, source } = await liveMonitor();
     const told: number[] = [];

@@ -94,6 +94,10 @@ export class ConnectionMonitor {
         if (state.state === 'live') this.#logStart.live(state.label, parts.clock.now());
         this.#tellSummary();
       },
+      gone: (label) => {
+        this.#logStates.delete(label);
+        this.#tellSummary();
+      },
     });
     this.#feed = new OverviewFeed(this.#head([]));
   }
@@ -143,6 +147,11 @@ export class ConnectionMonitor {
   onStop(listener: () => void, signal: AbortSignal): void {
     if (this.#stopped.signal.aborted) listener();
     else this.#stopped.signal.addEventListener('abort', listener, { once: true, signal });
+  }
+
+  /** The tenants that have a name, for filters that use it. */
+  get tenantNames(): [tenantId: string, name: string][] {
+    return [...this.#feed.rows.values()].map(({ id, name }) => [id, name]);
   }
 
   followOverview(listener: (delta: OverviewDelta) => void, signal: AbortSignal): Overview {
@@ -232,7 +241,8 @@ export class ConnectionMonitor {
 
   #lines(source: string, lines: ParsedLine[]): void {
     const nowMs = this.#parts.clock.now();
-    this.logs.add(source, lines, nowMs);
+    const shown = this.logs.add(source, lines, nowMs);
+    this.#parts.lines.append(this.id, shown, this.#logStart.mayBeOld(source, nowMs));
     const news: TimingRecord[] = [];
     for (const line of lines) {
       const { timing } = line;

@@ -21,7 +21,8 @@ export class LogFeed {
     return this.#ring.length;
   }
 
-  add(source: string, lines: ParsedLine[], nowMs: number): void {
+  /** Returns the lines as they are shown, each with its place. */
+  add(source: string, lines: ParsedLine[], nowMs: number): readonly LogLine[] {
     const placed = lines.map(({ malformedTiming, ...line }): LogLine => {
       if (malformedTiming) this.#malformed += 1;
       if (line.kind === 'drop') this.#dropped += 1;
@@ -32,6 +33,7 @@ export class LogFeed {
     if (this.#ring.length > RING_LINES * 1.25) this.#ring.splice(0, this.#ring.length - RING_LINES);
     this.#arrivals.push({ atMs: nowMs, count: lines.length });
     this.#tell(placed, this.stats(nowMs));
+    return placed;
   }
 
   /** Tells a rate that has fallen: lines that stop coming say nothing by themselves. */

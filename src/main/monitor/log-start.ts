@@ -24,9 +24,13 @@ export class LogStart {
    * that. A worker's clock or zone may be wrong, and must not make all of its lines old.
    */
   timeOf(label: string, line: ParsedLine, nowMs: number): number {
-    const liveSinceMs = this.#liveSinceMs.get(label) ?? nowMs;
-    if (nowMs - liveSinceMs > CONTEXT_MS) return nowMs;
+    if (!this.mayBeOld(label, nowMs)) return nowMs;
     return Math.min(nowMs, finishedAtMs(line) ?? nowMs);
+  }
+
+  /** Whether what comes now may have been in the log when its input began: in a log that was read before, lines of then. */
+  mayBeOld(label: string, nowMs: number): boolean {
+    return nowMs - (this.#liveSinceMs.get(label) ?? nowMs) <= CONTEXT_MS;
   }
 
   isNews(atMs: number): boolean {

@@ -1,5 +1,6 @@
 // What a monitor is made of: its options, and the services it is given.
 import type { ConnectionSummary } from '../../contract/live.ts';
+import type { LogLine } from '../../contract/logs.ts';
 import type { AlertRule, Severity } from '../../core/alert.ts';
 import type { HistoryStore } from '../history/history-store.ts';
 import type { LogListener } from '../logs/log-events.ts';
@@ -42,11 +43,18 @@ export interface AlertSink {
   standing(connectionId: string): { firing: number; worst: Severity | null };
 }
 
+/** Where log lines go to be found again; the log store. Returns at once, whatever the disk does. */
+export interface LineSink {
+  /** `mayBeOld`: some may have been handed over before, by a monitor that ran then. */
+  append(connectionId: string, lines: readonly LogLine[], mayBeOld: boolean): void;
+}
+
 export interface MonitorParts {
   source: Source;
   /** The log tails, told where their lines go. */
   inputs: (listener: LogListener) => Input[];
   history: HistoryStore;
+  lines: LineSink;
   alerts: AlertSink;
   /** The rules in force now. */
   rules: () => readonly AlertRule[];

@@ -3,13 +3,15 @@ import type { Alert, AlertEvent, AlertRule } from '../../core/alert.ts';
 import { shippedRules } from '../../core/alert-rules.ts';
 import type { TimingRecord } from '../../core/timing.ts';
 import { HeadwayError } from '../../contract/errors.ts';
+import type { LogLine } from '../../contract/logs.ts';
 import type { History } from '../../contract/history.ts';
+import type { TimingAnalysis } from '../../contract/log-search.ts';
 import { exact } from '../../core/count.ts';
 import type { HistoryStore, SampleRow } from '../history/history-store.ts';
 import type { LogListener, ParsedLine } from '../logs/log-events.ts';
 import { ConnectionMonitor } from './connection-monitor.ts';
 import { FakeClock, settled } from './fake-clock.ts';
-import type { AlertSink, Input, MonitorOptions } from './monitor-parts.ts';
+import type { AlertSink, Input, LineSink, MonitorOptions } from './monitor-parts.ts';
 import type { Observation } from './observations.ts';
 import { lateTenant, PlainSource, sampleAt, tenantSample } from './plain-source.ts';
 
@@ -38,6 +40,9 @@ export class RememberingHistory implements HistoryStore {
   query(): Promise<History> {
     return Promise.resolve({ bucketMs: 1, points: [], gaps: [], marks: [] });
   }
+  timingAnalysis(): Promise<TimingAnalysis> {
+    return Promise.resolve({ bucketMs: 1, buckets: [], tenants: [], shares: [], movers: [] });
+  }
   flush(): Promise<void> {
     return Promise.resolve();
   }
@@ -61,6 +66,14 @@ export class RememberingAlerts implements AlertSink {
     return this.evaluations
       .at(-1)
       ?.observations.find((each) => each.metric === metric && each.scope.id === scopeId)?.value;
+  }
+}
+
+export class RememberingLines implements LineSink {
+  readonly batches: { connectionId: string; lines: readonly LogLine[]; mayBeOld: boolean }[] = [];
+
+  append(connectionId: string, lines: readonly LogLine[], mayBeOld: boolean): void {
+    this.batches.push({ connectionId, lines, mayBeOld });
   }
 }
 
@@ -101,6 +114,7 @@ export function plainMonitor(changes: Partial<MonitorOptions> = {}, rules: Alert
   const history = new RememberingHistory();
   const alerts = new RememberingAlerts();
   const input = new RememberingInput();
+  const lines = new RememberingLines();
   // Given by the monitor while it is built.
   const log = {} as { listener: LogListener };
   const monitor = new ConnectionMonitor(
@@ -113,12 +127,13 @@ export function plainMonitor(changes: Partial<MonitorOptions> = {}, rules: Alert
       },
       history,
       alerts,
+      lines,
       rules: () => rules,
       clock,
       random: () => 1,
     },
   );
-  return { monitor, clock, source, history, alerts, input, log };
+  return { monitor, clock, source, history, alerts, input, lines, log };
 }
 
 /** What a database that is away answers. */

@@ -18,6 +18,15 @@ describe('pointsOf', () => {
     expect(points[1]?.map(({ own }) => own)).toEqual([10, null, null]);
   });
 
+  it('leaves a line over a stack out of it', () => {
+    const series = [{ values: [1, null] }, { values: [7, 9], over: true }, { values: [10, null] }];
+    expect(ys(pointsOf([0, 1], series, { ...plain, stacked: true }))).toEqual([
+      [1, null],
+      [7, 9],
+      [11, null],
+    ]);
+  });
+
   it('draws through short gaps alone, without making up values', () => {
     const values = [0, null, 20, null, null, null, 60];
     const [points = []] = pointsOf([0, 10, 20, 30, 40, 50, 60], [{ values }], { ...plain, bridgeMs: 20 });

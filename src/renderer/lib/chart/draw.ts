@@ -22,5 +22,18 @@ export function line(ctx: CanvasRenderingContext2D, x1: number, y1: number, x2: 
   ctx.stroke();
 }
 
+/**
+ * A colour of theme.css as it is just now; `beside` is an element that has it. Computed on an element, because a
+ * custom property's light-dark() is resolved only where it is used.
+ */
+export function themeColor(beside: Element, name: string): string {
+  const probe = beside.ownerDocument.createElement('i');
+  probe.style.color = `var(${name})`;
+  beside.parentElement?.append(probe);
+  const { color } = getComputedStyle(probe);
+  probe.remove();
+  return color;
+}
+
 /** A colour thin enough to see a grid through. */
 export const translucent = (color: string): string => `color-mix(in srgb, ${color} 24%, transparent)`;

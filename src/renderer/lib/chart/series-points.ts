@@ -8,22 +8,25 @@ export interface Point {
 type Values = readonly (number | null)[];
 
 /**
- * Each series' points; in a stack each stands on those before it, and a gap in all is a gap. Gaps up to `bridgeMs`
+ * Each series' points; in a stack each stands on those before it, and a gap in all is a gap. One that is `over` the
+ * stack is no part of it. Gaps up to `bridgeMs`
  * are drawn through: a bucket in which no run happened to end is no hole in what is known.
  */
 export function pointsOf(
   times: readonly number[],
-  series: readonly { values: Values }[],
+  series: readonly { values: Values; over?: boolean }[],
   options: { stacked: boolean; log: boolean; bridgeMs: number },
 ): Point[][] {
   const sums = times.map(() => 0);
   const drawn = series.map(({ values }) => bridged(times, values, options.bridgeMs));
-  const gaps = times.map((_, index) => drawn.every((values) => (values[index] ?? null) === null));
+  const gaps = times.map((_, index) =>
+    drawn.every((values, at) => series[at]?.over === true || (values[index] ?? null) === null),
+  );
   return series.map((one, at) =>
     times.map((x, index) => {
       const own = one.values[index] ?? null;
       const value = drawn[at]?.[index] ?? null;
-      if (!options.stacked) return { x, y: positive(value, options.log), own };
+      if (!options.stacked || one.over === true) return { x, y: positive(value, options.log), own };
       sums[index] = (sums[index] ?? 0) + (value ?? 0);
       return { x, y: gaps[index] === true ? null : (sums[index] ?? 0), own };
     }),

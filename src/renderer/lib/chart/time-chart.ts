@@ -16,7 +16,7 @@ import {
   type Plugin,
 } from 'chart.js';
 import type { HistoryMark } from '../../../contract/history.ts';
-import { hatch, line, translucent } from './draw.ts';
+import { hatch, line, themeColor, translucent } from './draw.ts';
 import { durationDecades } from './duration-step.ts';
 import { isAlone, pointsOf } from './series-points.ts';
 import type { Point } from './series-points.ts';
@@ -41,6 +41,8 @@ export interface Series {
   values: readonly (number | null)[];
   fill?: boolean;
   dashed?: boolean;
+  /** A line over a stack and no part of it; after all those that are. */
+  over?: boolean;
 }
 
 export interface ChartData {
@@ -124,12 +126,7 @@ export class TimeChart {
   #color(name: string): string {
     const known = this.#colors.get(name);
     if (known !== undefined) return known;
-    // Computed on an element, because a custom property's light-dark() is resolved only where it is used.
-    const probe = this.#canvas.ownerDocument.createElement('i');
-    probe.style.color = `var(${name})`;
-    this.#canvas.parentElement?.append(probe);
-    const color = getComputedStyle(probe).color;
-    probe.remove();
+    const color = themeColor(this.#canvas, name);
     this.#colors.set(name, color);
     return color;
   }
@@ -168,7 +165,7 @@ export class TimeChart {
         data: own,
         borderColor: color,
         backgroundColor: translucent(color),
-        fill: one.fill === true ? (stacked && index > 0 ? '-1' : 'origin') : false,
+        fill: one.fill === true ? (stacked && index > 0 && one.over !== true ? '-1' : 'origin') : false,
         borderWidth: 1.5,
         borderDash: one.dashed === true ? [4, 3] : [],
         segment: {
@@ -230,7 +227,8 @@ export class TimeChart {
               ? {}
               : {
                   beginAtZero: true,
-                  suggestedMax: stepSize === undefined ? highest : Math.ceil(highest / stepSize) * stepSize,
+                  suggestedMax:
+                    stepSize === undefined ? highest : Math.ceil(highest / stepSize - 1e-9) * stepSize,
                 }),
             grid: { color: grid, drawTicks: false },
             border: { display: false },

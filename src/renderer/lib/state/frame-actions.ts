@@ -50,6 +50,12 @@ export function frameActions(app: AppState): Action[] {
       atConnection((connectionId) => app.router.go({ view: 'logs', connectionId, query: {} })),
     ),
     go(
+      'timing',
+      'g t',
+      'Timing',
+      atConnection((connectionId) => app.router.go({ view: 'timing', connectionId, query: {} })),
+    ),
+    go(
       'engine',
       'g e',
       'Engine',

@@ -7,15 +7,18 @@ import { numberOf } from './form-text.ts';
 export interface InputFields {
   key: number;
   kind: LogInput['kind'];
-  /** A path, a container or a unit, by the kind. */
+  /** A path, a pattern, a container, a label, a unit, a pod or a selector, or a command line, by the kind. */
   name: string;
+  /** For Kubernetes alone. */
+  namespace: string;
+  container: string;
 }
 export interface LogHostFields {
   key: number;
   host: string;
   port: string;
   user: string;
-  login: 'agent' | 'key' | 'password';
+  login: 'agent' | 'key' | 'password' | 'local';
   keyFile: string;
   passphrase: SecretFields;
   password: SecretFields;
@@ -23,7 +26,13 @@ export interface LogHostFields {
 }
 
 let lastKey = 0;
-export const newInput = (): InputFields => ({ key: ++lastKey, kind: 'file', name: '' });
+export const newInput = (): InputFields => ({
+  key: ++lastKey,
+  kind: 'file',
+  name: '',
+  namespace: '',
+  container: '',
+});
 export const newLogHost = (): LogHostFields => ({
   key: ++lastKey,
   host: '',
@@ -47,11 +56,73 @@ export function logHostFieldsOf({ host, port, user, auth, inputs }: LogHostSetti
     passphrase: { kept: auth.kind === 'key' ? (auth.passphrase ?? null) : null, value: '' },
     password: { kept: auth.kind === 'password' ? auth.password : null, value: '' },
     inputs: inputs.map((input) => ({
-      key: ++lastKey,
+      ...newInput(),
       kind: input.kind,
-      name: input.kind === 'file' ? input.path : input.kind === 'docker' ? input.container : input.unit,
+      name: nameOf(input),
+      ...(input.kind === 'kubernetes' && {
+        namespace: input.namespace ?? '',
+        container: input.container ?? '',
+      }),
     })),
   };
+}
+
+function nameOf(input: LogInput): string {
+  switch (input.kind) {
+    case 'file':
+      return input.path;
+    case 'files':
+      return input.pattern;
+    case 'docker':
+      return input.container;
+    case 'docker-label':
+      return input.label;
+    case 'journal':
+      return input.unit;
+    case 'kubernetes':
+      return input.pod ?? input.selector ?? '';
+    case 'command':
+      return input.command.map(quoted).join(' ');
+  }
+}
+
+function readInput({ kind, name: text, namespace, container }: InputFields): unknown {
+  const name = text.trim();
+  switch (kind) {
+    case 'file':
+      return { kind, path: name };
+    case 'files':
+      return { kind, pattern: name };
+    case 'docker':
+      return { kind, container: name };
+    case 'docker-label':
+      return { kind, label: name };
+    case 'journal':
+      return { kind, unit: name };
+    case 'kubernetes':
+      return {
+        kind,
+        // No pod's name holds any of what makes a selector.
+        ...(/[=!,()\s]/.test(name) ? { selector: name } : { pod: name }),
+        ...(namespace.trim() !== '' && { namespace: namespace.trim() }),
+        ...(container.trim() !== '' && { container: container.trim() }),
+      };
+    case 'command':
+      return { kind, command: words(name) };
+  }
+}
+
+/** The arguments of a command line: blanks part them, and single or double quotes keep them together. */
+function words(line: string): string[] {
+  const found = line.match(/(?:'[^']*'|"[^"]*"|[^\s'"]|['"])+/g) ?? [];
+  return found.map((word) =>
+    word.replace(/'([^']*)'|"([^"]*)"/g, (_, one?: string, two?: string) => one ?? two ?? ''),
+  );
+}
+
+function quoted(word: string): string {
+  if (/^[^\s'"]+$/.test(word)) return word;
+  return word.includes("'") ? `"${word}"` : `'${word}'`;
 }
 
 /** The settings that the fields stand for, unchecked. New secrets go to the vault. */
@@ -69,20 +140,16 @@ export function readLogHost(fields: LogHostFields, vault: SecretVault): unknown 
           kind: 'password',
           password: vault.keep(fields.password, `log.${fields.host.trim()}.password`) ?? undefined,
         };
+      case 'local':
+        return { kind: 'local' };
     }
   };
+  const isLocal = fields.login === 'local';
   return {
-    host: fields.host.trim(),
-    port: numberOf(fields.port),
-    user: fields.user.trim(),
+    host: isLocal ? 'localhost' : fields.host.trim(),
+    port: isLocal ? 22 : numberOf(fields.port),
+    user: isLocal ? '' : fields.user.trim(),
     auth: auth(),
-    inputs: fields.inputs.map(({ kind, name: text }) => {
-      const name = text.trim();
-      return kind === 'file'
-        ? { kind, path: name }
-        : kind === 'docker'
-          ? { kind, container: name }
-          : { kind, unit: name };
-    }),
+    inputs: fields.inputs.map(readInput),
   };
 }

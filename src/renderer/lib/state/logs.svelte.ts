@@ -6,8 +6,8 @@ import { isBad } from '../format/log-line.ts';
 import type { Backend } from './backend.ts';
 import { LogBook } from './log-book.ts';
 import type { Histogram, LogRow } from './log-book.ts';
-import { parseLogFilter } from './log-filter.ts';
-import type { LogFilter } from './log-filter.ts';
+import { parseLogFilter } from '../../../core/log-filter.ts';
+import type { LogFilter } from '../../../core/log-filter.ts';
 import type { Painter } from './painter.svelte.ts';
 
 const CAPACITY = 10_000;

@@ -18,8 +18,16 @@ export type DatabaseSection = (typeof databaseSections)[number];
 export type Route =
   | { view: 'home' }
   | { view: 'overview'; connectionId: string }
-  | { view: 'tenant'; connectionId: string; tenantId: string; section?: TenantSection }
+  /** `query`: `from` and `to` in epoch ms when its charts are to show a piece of the past. */
+  | {
+      view: 'tenant';
+      connectionId: string;
+      tenantId: string;
+      section?: TenantSection;
+      query?: Record<string, string>;
+    }
   | { view: 'logs'; connectionId: string; query: Record<string, string> }
+  | { view: 'timing'; connectionId: string; query: Record<string, string> }
   | { view: 'engine'; connectionId: string; section: EngineSection }
   | { view: 'job'; connectionId: string; jobId: string }
   | { view: 'database'; connectionId: string; section: DatabaseSection }
@@ -37,7 +45,13 @@ export function parseRoute(path: string): Route {
   if (head === 'connections') return { view: 'connections', connectionId: id ?? null };
   if (head === 'connection' && id !== undefined) {
     if (section === 'tenant' && item !== undefined)
-      return { view: 'tenant', connectionId: id, tenantId: item, ...tenantPart(part) };
+      return {
+        view: 'tenant',
+        connectionId: id,
+        tenantId: item,
+        ...tenantPart(part),
+        ...(url.search === '' ? {} : { query: Object.fromEntries(url.searchParams) }),
+      };
     if (section === 'jobs' && item !== undefined) return { view: 'job', connectionId: id, jobId: item };
     if (section === 'database')
       return {
@@ -51,8 +65,8 @@ export function parseRoute(path: string): Route {
         connectionId: id,
         section: engineSections.find((known) => known === item) ?? 'now',
       };
-    if (section === 'logs')
-      return { view: 'logs', connectionId: id, query: Object.fromEntries(url.searchParams) };
+    if (section === 'logs' || section === 'timing')
+      return { view: section, connectionId: id, query: Object.fromEntries(url.searchParams) };
     return { view: 'overview', connectionId: id };
   }
   return { view: 'home' };
@@ -66,11 +80,10 @@ export function pathOf(route: Route): string {
     case 'overview':
       return `/connection/${encodeURIComponent(route.connectionId)}`;
     case 'tenant':
-      return `/connection/${encodeURIComponent(route.connectionId)}/tenant/${encodeURIComponent(route.tenantId)}${route.section === undefined || route.section === 'charts' ? '' : `/${route.section}`}`;
-    case 'logs': {
-      const query = new URLSearchParams(route.query).toString();
-      return `/connection/${encodeURIComponent(route.connectionId)}/logs${query === '' ? '' : `?${query}`}`;
-    }
+      return `/connection/${encodeURIComponent(route.connectionId)}/tenant/${encodeURIComponent(route.tenantId)}${route.section === undefined || route.section === 'charts' ? '' : `/${route.section}`}${search(route.query ?? {})}`;
+    case 'logs':
+    case 'timing':
+      return `/connection/${encodeURIComponent(route.connectionId)}/${route.view}${search(route.query)}`;
     case 'engine':
       return `/connection/${encodeURIComponent(route.connectionId)}/engine${route.section === 'now' ? '' : `/${route.section}`}`;
     case 'job':
@@ -86,6 +99,11 @@ export function pathOf(route: Route): string {
     case 'alerts':
       return '/alerts';
   }
+}
+
+function search(fields: Record<string, string>): string {
+  const query = new URLSearchParams(fields).toString();
+  return query === '' ? '' : `?${query}`;
 }
 
 /** Where a person looks into what an alert is about. */

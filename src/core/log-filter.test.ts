@@ -1,18 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import type { LogLine } from '../../../contract/logs.ts';
+import type { FilterLine } from './log-filter.ts';
 import { parseLogFilter, withTerm, withoutTerm } from './log-filter.ts';
 
-const base: LogLine = {
-  seq: 1,
-  readAtMs: 0,
-  atMs: 0,
+const base: FilterLine = {
   source: 'worker@mail-1:22 /var/log/postal.log',
-  kind: 'line',
   level: 'info',
   text: 'Connection to mx1.example.org refused, Try Again Later server_id=3 queue_id="88" {"attempt": 2}',
   timing: null,
 };
-const attempt: LogLine = {
+const attempt: FilterLine = {
   ...base,
   level: 'error',
   text: '[TIMING] {"server_id":17}',
@@ -29,7 +25,7 @@ const attempt: LogLine = {
   },
 };
 const names = new Map([['17', 'Shop']]);
-const passes = (filter: string, line: LogLine): boolean =>
+const passes = (filter: string, line: FilterLine): boolean =>
   parseLogFilter(filter, (id) => names.get(id)).matches(line);
 
 describe('parseLogFilter', () => {
